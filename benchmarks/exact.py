@@ -1,0 +1,108 @@
+"""Cost of one exact experiment against a plain numpy loop over steps, in one run.
+
+    python benchmarks/exact.py
+
+Both compute the same: the sampler's law from its start and from an exact start, the W2 of both to the exact law at
+every time shown, and the final W2 by source. The loop is what a notebook would hold: vectorized over modes, one pass
+of the loop per step, W2 at the end only ("loop, end") or after every step ("loop, path").
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from kernels.analyses.convergence import convergence
+from kernels.experiment import Experiment
+from kernels.grids import Uniform
+from kernels.report import SNAPSHOTS, Solution
+from kernels.samplers import DDIM, DPMSolverPP2M, EulerMaruyama, Heun, RungeKutta4
+from kernels.spectra import Custom, ImageLike
+
+Floats = np.ndarray
+
+
+def exact(experiment: Experiment) -> tuple[float, float]:
+    """Everything the plots of one experiment show, from scratch."""
+    solution = Solution(experiment, (experiment.times,), SNAPSHOTS)
+    error = solution.report()
+    solution.path()
+    solution.followed([0, 10, 100])
+    return float(error.wasserstein2.total), float(error.wasserstein2.discretization)
+
+
+def loop(eigenvalues: Floats, times: Floats, beta: tuple[float, float], along: bool) -> tuple[float, float]:
+    """Euler-Maruyama (SDE) on VP-linear, as a notebook writes it."""
+
+    def levels(t: float) -> tuple[float, float]:
+        integral = t * (beta[0] + 0.5 * (beta[1] - beta[0]) * t)
+        return np.exp(-integral), -np.expm1(-integral)
+
+    def distance(a: Floats, b: Floats) -> float:
+        return float(np.sqrt(((np.sqrt(a) - np.sqrt(b)) ** 2).sum()))
+
+    alpha2, sigma2 = levels(times[0])
+    started = np.full_like(eigenvalues, sigma2)
+    exact_start = alpha2 * eigenvalues + sigma2
+    for t, after in pairwise(times):
+        h, rate = t - after, beta[0] + (beta[1] - beta[0]) * t
+        alpha2, sigma2 = levels(t)
+        gain = 1 + h * (rate / 2 - rate / (alpha2 * eigenvalues + sigma2))
+        started = gain**2 * started + rate * h
+        exact_start = gain**2 * exact_start + rate * h
+        if along:
+            alpha2, sigma2 = levels(after)
+            marginal = alpha2 * eigenvalues + sigma2
+            distance(started, marginal)
+            distance(exact_start, marginal)
+    alpha2, sigma2 = levels(times[-1])
+    return distance(started, eigenvalues), distance(exact_start, alpha2 * eigenvalues + sigma2)
+
+
+def best(run: Callable[[], object], repeats: int) -> tuple[float, float]:
+    """Least and median milliseconds."""
+    taken: list[float] = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        run()
+        taken.append(1e3 * (time.perf_counter() - begin))
+    return min(taken), statistics.median(taken)
+
+
+def main() -> None:
+    """Print the table."""
+    torch.set_num_threads(1)
+    print(f"{'modes':>7} {'N':>5}  {'exact ms: least / median':>26}  {'loop, end':>10} {'loop, path':>10}  ratios")
+    measured = ImageLike(modes=2999).law().variance.numpy()
+    for modes in (3072, 100_000):
+        # Distinct positive eigenvalues, as a texture has: the image spectrum, stretched.
+        eigenvalues = np.interp(np.linspace(1, 2999, modes), np.arange(1, 3000), measured)
+        spectrum = Custom(eigenvalues=tuple(eigenvalues.tolist()))
+        for steps in (50, 1000):
+            experiment = Experiment(spectrum=spectrum, grid=Uniform(steps=steps), sampler=EulerMaruyama())
+            times = experiment.times.numpy()
+            mine = best(lambda e=experiment: exact(e), 30)
+            end = best(lambda x=eigenvalues, t=times: loop(x, t, (0.1, 20.0), False), 3)
+            path = best(lambda x=eigenvalues, t=times: loop(x, t, (0.1, 20.0), True), 3)
+            found, wanted = exact(experiment), loop(eigenvalues, times, (0.1, 20.0), False)
+            difference = max(abs(a / b - 1) for a, b in zip(found, wanted, strict=True))
+            print(
+                f"{modes:7} {steps:5}  {mine[0]:12.2f} / {mine[1]:8.2f} ms  {end[0]:10.1f} {path[0]:10.1f}"
+                f"  {end[0] / mine[0]:5.1f}x {path[0] / mine[0]:5.1f}x   relative difference {difference:.1e}"
+            )
+    print("\nother samplers, 3072 modes, N = 1000 (least / median ms)")
+    for sampler in (EulerMaruyama(stochasticity=0.0), DDIM(eta=0.5), Heun(), DPMSolverPP2M(), RungeKutta4()):
+        experiment = Experiment(spectrum=ImageLike(), grid=Uniform(steps=1000), sampler=sampler)
+        least, median = best(lambda e=experiment: exact(e), 10)
+        print(f"{type(sampler).__name__:16} {least:8.2f} / {median:8.2f}")
+    for steps in (50, 1000):
+        experiment = Experiment(spectrum=ImageLike(), grid=Uniform(steps=steps), sampler=EulerMaruyama())
+        least, median = best(lambda e=experiment: (convergence.cache_clear(), convergence(e)), 10)
+        print(f"W2 against NFE around N = {steps:4}: {least:.2f} / {median:.2f} ms")
+
+
+if __name__ == "__main__":
+    main()

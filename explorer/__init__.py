@@ -1,0 +1,3 @@
+"""The window and the command line of Wasserscope."""
+
+VERSION = "0.1.0"

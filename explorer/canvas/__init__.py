@@ -1,0 +1,5 @@
+"""The widget that draws figures: the only place that knows pyqtgraph."""
+
+from explorer.canvas.widget import Canvas
+
+__all__ = ["Canvas"]

@@ -1,0 +1,28 @@
+"""Everything of the window that needs torch, imported in one go on the loader's thread."""
+
+import torch
+
+from explorer import copying, export, panels, recovery, reporting, session
+from explorer.form import Form
+from explorer.plots import PLOTS
+from explorer.tabs import Tabs
+from kernels import experiment, report
+from kernels.analyses import ablation
+
+# The exact recursions are many small operations: two threads were measured slower than one.
+torch.set_num_threads(1)
+
+__all__ = [
+    "PLOTS",
+    "Form",
+    "Tabs",
+    "ablation",
+    "copying",
+    "experiment",
+    "export",
+    "panels",
+    "recovery",
+    "report",
+    "reporting",
+    "session",
+]

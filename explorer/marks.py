@@ -1,0 +1,167 @@
+"""What a plot is, before anything draws it: axes and marks, plain values over numpy arrays.
+
+The canvas draws a `Figure` on the screen, the export writes it as CSV, SVG, PDF or PNG. Neither Qt
+nor a plotting library is imported here.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.scales import Floats, Linear, Log, Scale, Symlog
+
+# Okabe and Ito's eight colors, told apart by most color-blind readers; yellow is too faint on white and left out.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
+DASHES: tuple[tuple[float, ...], ...] = ((), (6, 3), (2, 2), (8, 3, 2, 3), (12, 4), (4, 2, 1, 2, 1, 2))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+NEUTRAL = "#808080"
+MOST_MARKED = 24
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a mark is told from others: never by color alone. An empty `marker` draws none."""
+
+    color: str = NEUTRAL
+    dash: tuple[float, ...] = ()
+    marker: str = ""
+    width: float = 1.0
+
+
+def identity(position: int) -> Style:
+    """The fixed look of the compared item at this position: color, dash and marker differ together."""
+    return Style(
+        COLORS[position % len(COLORS)],
+        DASHES[position % len(DASHES)],
+        MARKERS[position % len(MARKERS)],
+    )
+
+
+def marked(count: int) -> NDArray[np.intp]:
+    """Which points of a curve carry a marker: all of a few, some of many, so that the line stays seen."""
+    if count <= MOST_MARKED:
+        return np.arange(count)
+    return np.linspace(0, count - 1, MOST_MARKED // 2).round().astype(np.intp)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Label with unit, and the scale."""
+
+    label: str
+    scale: Scale = field(default_factory=Linear)
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Points joined by a line; nan breaks it, infinities are left out and told in the figure's note."""
+
+    label: str
+    x: Floats
+    y: Floats
+    style: Style = Style()
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Unjoined points, with an error bar each where `error` is given."""
+
+    label: str
+    x: Floats
+    y: Floats
+    style: Style = Style(marker="o")
+    error: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Bars:
+    """Bars from `base` to `base + height`, centered at x."""
+
+    label: str
+    x: Floats
+    height: Floats
+    base: Floats
+    width: float = 0.7
+    style: Style = Style()
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """The region between two curves over the same x."""
+
+    label: str
+    x: Floats
+    low: Floats
+    high: Floats
+    style: Style = Style()
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A reference line across the whole plot, at an x or at a y."""
+
+    label: str
+    at: float
+    vertical: bool
+    style: Style = Style(dash=(4, 4))
+
+
+Mark = Curve | Points | Bars | Band | Line
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """One plot: title, axes, marks; `categories` names the whole numbers of x where x is no quantity."""
+
+    title: str
+    x: Axis
+    y: Axis
+    marks: tuple[Mark, ...]
+    categories: tuple[str, ...] = ()
+    note: str = ""
+
+
+def values_along(marks: tuple[Mark, ...], axis: str) -> Floats:
+    """All finite data values along "x" or "y", for choosing ranges; reference lines do not count."""
+    parts: list[Floats] = []
+    for mark in marks:
+        match mark:
+            case Line():
+                continue
+            case Bars():
+                half = mark.width / 2
+                parts += [mark.x - half, mark.x + half] if axis == "x" else [mark.base, mark.base + mark.height]
+            case Band():
+                parts += [mark.x] if axis == "x" else [mark.low, mark.high]
+            case Points(error=error) if error is not None and axis == "y":
+                parts += [mark.y - error, mark.y + error]
+            case Curve() | Points():
+                parts.append(mark.x if axis == "x" else mark.y)
+    joined = np.concatenate([np.ravel(part) for part in parts]) if parts else np.array([])
+    return joined[np.isfinite(joined)]
+
+
+__all__ = [
+    "COLORS",
+    "DASHES",
+    "MARKERS",
+    "NEUTRAL",
+    "Axis",
+    "Band",
+    "Bars",
+    "Curve",
+    "Figure",
+    "Floats",
+    "Line",
+    "Linear",
+    "Log",
+    "Mark",
+    "Points",
+    "Scale",
+    "Style",
+    "Symlog",
+    "identity",
+    "marked",
+    "values_along",
+]

@@ -1,0 +1,12 @@
+"""The panels beside the plots: what is compared, what is pinned, the ablation table, the swept number, the log.
+
+`set_value(session)` shows a session and emits nothing; a signal means that a person did something.
+"""
+
+from explorer.panels.ablation import AblationPanel
+from explorer.panels.compare import ComparePanel
+from explorer.panels.log import LogHandler, LogPanel
+from explorer.panels.pins import PinsPanel
+from explorer.panels.sweep_bar import SweepBar
+
+__all__ = ["AblationPanel", "ComparePanel", "LogHandler", "LogPanel", "PinsPanel", "SweepBar"]

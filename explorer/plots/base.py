@@ -1,0 +1,54 @@
+"""What a plot is: a name, a place, and a pure function from a session to a figure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from explorer.marks import Figure, Floats, Log, Scale, Style, Symlog
+from explorer.session import Session
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One plot of the window; `draw` may take long and runs beside it.
+
+    Errors: `draw` raises `ValueError` in one sentence where an experiment's data cannot be read.
+    """
+
+    name: str
+    title: str
+    tab: str
+    draw: Callable[[Session], Figure]
+
+
+def finite(values: Floats) -> Floats:
+    """Infinities as gaps: nothing can be drawn there, and the figure's note says so."""
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def divergence_note(label: str, x: Floats, y: Floats, name: str) -> str:
+    """`EulerMaruyama diverges for NFE ≤ 12.` where y is infinite, else nothing."""
+    infinite = np.isinf(y)
+    if not infinite.any():
+        return ""
+    low, high = x[infinite].min(), x[infinite].max()
+    where = f"{name} = {low:.4g}" if low == high else f"{name} from {low:.4g} to {high:.4g}"
+    return f"{label} diverges (W₂ = ∞) for {where}."
+
+
+def thin(style: Style, dash: tuple[float, ...]) -> Style:
+    """The same identity for a secondary curve."""
+    return replace(style, dash=dash, marker="")
+
+
+def scale_for(values: Floats) -> Scale:
+    """Logarithmic for positive values, symmetric-logarithmic where zero or negative values occur."""
+    values = values[np.isfinite(values)]
+    if values.size and values.min() > 0:
+        return Log()
+    sizes = np.abs(values[values != 0])
+    if not sizes.size:
+        return Symlog(1.0)
+    # The linear part ends three decades below the largest value, or at the smallest if that is larger.
+    return Symlog(float(10.0 ** np.floor(np.log10(max(sizes.max() * 1e-6, sizes.min())))))

@@ -1,0 +1,69 @@
+"""The noising process, and the time grid on it."""
+
+import numpy as np
+
+from explorer.marks import Axis, Curve, Figure, Log, Mark, Points, Style, identity
+from explorer.plots.base import Plot, finite, scale_for
+from explorer.session import Session, items
+from kernels.analyses.levels import along_time, on_grid
+
+
+def draw_process(session: Session) -> Figure:
+    """alpha, sigma and their ratio over time, with the grid's points on the ratio."""
+    levels, grid = along_time(session.experiment), on_grid(session.experiment)
+    wide = levels.times[-1] > 5 * np.median(grid.times)
+    curves = (
+        ("signal α", levels.alpha, identity(0)),
+        ("noise σ", levels.sigma, identity(1)),
+        ("ratio s = σ/α", levels.noise_ratio, identity(2)),
+    )
+    marks: list[Mark] = [
+        Curve(label, levels.times, _positive(values), Style(style.color, style.dash)) for label, values, style in curves
+    ]
+    marks.append(Points("grid", grid.times, _positive(grid.noise_ratio), Style(identity(2).color, marker="o")))
+    return Figure(
+        "Process and grid",
+        Axis("time t", scale_for(levels.times) if wide else Axis("").scale),
+        Axis("level", Log()),
+        tuple(marks),
+    )
+
+
+def draw_grid(session: Session) -> Figure:
+    """Noise ratio against the share of steps taken, for every item's grid."""
+    marks: list[Mark] = []
+    seen: list[object] = []
+    for item in items(session):
+        key = (item.experiment.grid, item.experiment.process)
+        if key in seen:
+            continue
+        seen.append(key)
+        ratio = on_grid(item.experiment).noise_ratio
+        step = np.arange(len(ratio), dtype=float)
+        label = type(item.experiment.grid).__name__
+        marks.append(Curve(label, step, _positive(ratio), item.style))
+    return Figure("Noise level by step", Axis("step k"), Axis("s = σ/α", Log()), tuple(marks))
+
+
+def draw_snr(session: Session) -> Figure:
+    """log-SNR over time, with the grid's points."""
+    levels, grid = along_time(session.experiment), on_grid(session.experiment)
+    wide = levels.times[-1] > 5 * np.median(grid.times)
+    return Figure(
+        "Log signal-to-noise ratio",
+        Axis("time t", scale_for(levels.times) if wide else Axis("").scale),
+        Axis("log α²/σ²"),
+        (
+            Curve("log-SNR", levels.times, finite(levels.log_snr), identity(0)),
+            Points("grid", grid.times, finite(grid.log_snr), Style(identity(0).color, marker="o")),
+        ),
+    )
+
+
+def _positive(values: np.ndarray) -> np.ndarray:
+    return np.where((values > 0) & np.isfinite(values), values, np.nan)
+
+
+PROCESS = Plot("process", "Process and grid", "Process", draw_process)
+GRID = Plot("grid", "Noise level by step", "Process", draw_grid)
+SNR = Plot("snr", "Log-SNR", "Process", draw_snr)

@@ -1,0 +1,137 @@
+"""What a run writes: numbers as JSON and CSV, the session file, and the figures."""
+
+import csv
+import dataclasses
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import explorer
+from explorer.copying import as_command
+from explorer.export import EXPERIMENT, to_png, to_svg
+from explorer.files import write_atomically
+from explorer.plots import PLOTS
+from explorer.session import Session, to_text
+from kernels.experiment import Experiment, to_dict
+from kernels.report import Solution, report
+
+MOST_MODES = 64
+
+
+def as_dict(experiment: Experiment) -> dict[str, Any]:
+    """The report of an experiment as plain values, infinities and nan among them."""
+    error = report(experiment)
+    sources = {
+        field.name: float(getattr(error.wasserstein2, field.name)) for field in dataclasses.fields(error.wasserstein2)
+    }
+    modes = {field.name: getattr(error.modes, field.name).tolist() for field in dataclasses.fields(error.modes)}
+    return {
+        "experiment": to_dict(experiment),
+        "calls": error.calls,
+        "wasserstein2": sources,
+        "kl": error.kl,
+        "frechet": error.frechet,
+        "is_stable": error.is_stable,
+        "modes": modes,
+    }
+
+
+def as_json(experiment: Experiment) -> str:
+    """The report as JSON in full precision; infinities as Python's json writes and reads them."""
+    return json.dumps(as_dict(experiment), ensure_ascii=False)
+
+
+def as_text(experiment: Experiment) -> str:
+    """The report as a person reads it in a terminal."""
+    error = report(experiment)
+    lines = [f"{name:12} {getattr(experiment, name)!r}" for name in to_dict(experiment)]
+    unstable = int((~error.modes.is_stable).sum())
+    stability = f"{unstable} of {len(error.modes.is_stable)} modes unstable" if unstable else "stable in every mode"
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"{'NFE':16} {error.calls}",
+            *(
+                f"{'W2 ' + field.name:18} {float(getattr(error.wasserstein2, field.name)):.10g}"
+                for field in dataclasses.fields(error.wasserstein2)
+            ),
+            f"{'KL [nat]':18} {error.kl:.10g}",
+            f"{'Frechet (W2^2)':18} {error.frechet:.10g}",
+            f"{'stability':18} {stability}",
+        ]
+    ).replace(f"{'NFE':16} ", f"{'NFE':18} ")
+
+
+def metadata(experiment: Experiment) -> dict[str, str]:
+    """What every exported file says of where it comes from."""
+    return {EXPERIMENT: repr(experiment), "Command": as_command(experiment), "Version": explorer.VERSION}
+
+
+def modes_csv(experiment: Experiment) -> str:
+    """One line per mode."""
+    modes = report(experiment).modes
+    columns = [field.name for field in dataclasses.fields(modes)]
+    return _csv(experiment, ["mode", *columns], _numbered([getattr(modes, name).numpy() for name in columns]))
+
+
+def path_csv(experiment: Experiment) -> str:
+    """Mean and variance after every step, for at most MOST_MODES modes spread over the spectrum."""
+    times = experiment.times
+    solution = Solution(experiment, (times,), len(times))
+    count = len(solution.law.variance)
+    ranks = np.unique(np.geomspace(1, count, min(count, MOST_MODES)).round().astype(int) - 1).tolist()
+    if count <= MOST_MODES:
+        ranks = list(range(count))
+    followed = solution.followed(ranks)
+    header = ["step", "time", "mode", "eigenvalue", "mean", "variance", "exact_mean", "exact_variance"]
+    parts = (followed.sampled.mean, followed.sampled.variance, followed.exact.mean, followed.exact.variance)
+    rows = [
+        [step, float(times[step]), rank + 1, float(solution.law.variance[rank]), *(float(p[step, k]) for p in parts)]
+        for step in range(len(times))
+        for k, rank in enumerate(ranks)
+    ]
+    return _csv(experiment, header, rows)
+
+
+def _numbered(columns: list[Any]) -> list[list[Any]]:
+    return [[k + 1, *(column[k].item() for column in columns)] for k in range(len(columns[0]))]
+
+
+def _csv(experiment: Experiment, header: list[str], rows: list[list[Any]]) -> str:
+    text = io.StringIO()
+    for key, value in metadata(experiment).items():
+        text.write(f"# {key}: {value}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_all(session: Session, folder: Path) -> list[Path]:
+    """Write report.json, modes.csv, path.csv, session.toml and every figure; all made before any is written.
+
+    Errors: `ValueError` in one sentence for unreadable data, `WriteError` for a folder that cannot be written.
+    """
+    experiment = session.experiment
+    files: dict[str, bytes] = {
+        "report.json": as_json(experiment).encode(),
+        "modes.csv": modes_csv(experiment).encode(),
+        "path.csv": path_csv(experiment).encode(),
+        "session.toml": to_text(session).encode(),
+    }
+    said = metadata(experiment)
+    for plot in PLOTS:
+        figure = plot.draw(session)
+        files[f"{plot.name}.svg"] = to_svg(figure, said)
+        files[f"{plot.name}.png"] = to_png(figure, said)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot be made a folder ({(error.strerror or str(error)).lower()}).") from None
+    for name, content in files.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in files]

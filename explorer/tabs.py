@@ -1,0 +1,115 @@
+"""The plots in their tabs."""
+
+from collections.abc import Callable
+from functools import partial
+from math import ceil
+
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtGui import QAction
+from PyQt6.QtWidgets import QGridLayout, QTabWidget, QVBoxLayout, QWidget
+
+from explorer.canvas import Canvas
+from explorer.marks import Figure
+from explorer.plots import PLOTS, Plot
+
+
+class Tabs(QTabWidget):
+    """One canvas per plot, grouped by the plots' tabs; only those that are seen are asked for."""
+
+    seen_changed = pyqtSignal()
+    said = pyqtSignal(str)
+
+    def __init__(self, actions_for: Callable[["Tabs", str], list[QAction]], above: dict[str, QWidget]) -> None:
+        super().__init__()
+        self.setDocumentMode(True)
+        self.setAccessibleName("Plots")
+        self._plots = {plot.name: plot for plot in PLOTS}
+        self._canvases: dict[str, Canvas] = {}
+        self._maximized = ""
+        self._active = PLOTS[0].name
+        self.titles = list(dict.fromkeys(plot.tab for plot in PLOTS))
+        for title in self.titles:
+            self.addTab(self._page([plot for plot in PLOTS if plot.tab == title], above.get(title)), title)
+        for name, canvas in self._canvases.items():
+            canvas.set_actions(actions_for(self, name))
+            canvas.hovered.connect(partial(self._hover, name))
+            canvas.failed.connect(self.said)
+        self.currentChanged.connect(self._switched)
+
+    def _page(self, plots: list[Plot], above: QWidget | None) -> QWidget:
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(4, 4, 4, 4)
+        if above is not None:
+            column.addWidget(above)
+        grid = QGridLayout()
+        grid.setSpacing(6)
+        columns = 1 if len(plots) == 1 else 2
+        for position, plot in enumerate(plots):
+            canvas = Canvas(page)
+            self._canvases[plot.name] = canvas
+            # A lone plot in the last row takes its whole width.
+            last_alone = position == len(plots) - 1 and len(plots) % columns
+            grid.addWidget(canvas, position // columns, position % columns, 1, columns if last_alone else 1)
+        for row in range(ceil(len(plots) / columns)):
+            grid.setRowStretch(row, 1)
+        for place in range(columns):
+            grid.setColumnStretch(place, 1)
+        column.addLayout(grid, 1)
+        return page
+
+    def _switched(self, index: int) -> None:
+        self.seen_changed.emit()
+
+    def _hover(self, name: str, x: object) -> None:
+        self._active = name
+        mine = self._canvases[name].figure.x.label
+        for other in self.seen():
+            canvas = self._canvases[other.name]
+            if other.name != name and canvas.figure.x.label == mine and mine:
+                canvas.set_crosshair(x)
+
+    @property
+    def active(self) -> str:
+        """Name of the plot that the mouse was over last, if it is seen, else the first that is."""
+        seen = [plot.name for plot in self.seen()]
+        return self._active if self._active in seen else seen[0]
+
+    def canvas(self, name: str) -> Canvas:
+        """The canvas of a plot."""
+        return self._canvases[name]
+
+    def plot(self, name: str) -> Plot:
+        """The plot of this name."""
+        return self._plots[name]
+
+    def seen(self) -> list[Plot]:
+        """Plots of the present tab."""
+        title = self.titles[self.currentIndex()]
+        return [plot for plot in PLOTS if plot.tab == title and (not self._maximized or plot.name == self._maximized)]
+
+    def show_figure(self, name: str, figure: Figure, *, current: bool) -> None:
+        """Draw; `current` tells whether this answers the present question."""
+        canvas = self._canvases[name]
+        canvas.show_figure(figure, keep_view=True)
+        canvas.set_error("")
+        canvas.set_busy(not current)
+
+    def set_busy(self, busy: bool) -> None:
+        """Mark the plots that are seen as answering an older question."""
+        for plot in self.seen():
+            self._canvases[plot.name].set_busy(busy)
+
+    def set_theme(self, *, dark: bool) -> None:
+        """Colors of all plots."""
+        for canvas in self._canvases.values():
+            canvas.set_theme(dark)
+
+    def maximize(self, name: str) -> None:
+        """Give one plot the whole tab, or with the same name again, all of them."""
+        self._maximized = "" if self._maximized == name else name
+        title = self._plots[name].tab
+        for plot in PLOTS:
+            if plot.tab == title:
+                self._canvases[plot.name].setVisible(self._maximized in ("", plot.name))
+        self.seen_changed.emit()

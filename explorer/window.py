@@ -1,0 +1,336 @@
+"""The window: it joins store, form, plots, panels and compute service, and holds no state of its own.
+
+Nothing here imports torch at the top: the shell is painted while the engine is still being imported.
+"""
+
+import dataclasses
+import importlib
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from PyQt6.QtCore import QByteArray, QSettings, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
+from PyQt6.QtWidgets import QApplication, QDockWidget, QLabel, QMainWindow, QScrollArea, QWidget
+
+from explorer.actions import Palette, install
+from explorer.compute import Answer, ComputeService, Failure, Request, Task
+from explorer.store import Store
+from explorer.style import apply_theme
+
+AUTOSAVE_MS = 15_000
+ANSWER_PATIENCE_MS = 250
+DOCK_WIDTHS = (330, 270)
+DOCK_HEIGHT = 220
+
+
+class Window(QMainWindow):
+    """The main window: a shell until `build` is called with a session."""
+
+    first_painted = pyqtSignal()
+    ready = pyqtSignal()
+    """Every plot that is seen shows the present session."""
+
+    def __init__(self, smoke: str = "") -> None:
+        super().__init__()
+        self.setWindowTitle("Wasserscope")
+        self.resize(1380, 860)
+        self.setAcceptDrops(True)
+        self._smoke, self._painted, self._built = smoke, False, False
+        self._path: Path | None = None
+        self._saved: object = None
+        place = Path(platformdirs.user_config_dir("wasserscope")) / "window.ini"
+        self._settings = QSettings(str(place), QSettings.Format.IniFormat)
+        self.is_dark = self._settings.value("dark", "false") == "true"
+        self._message, self._state = QLabel(""), QLabel("loading the compute engine …")
+        self._message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        bar = self.statusBar()
+        assert bar is not None
+        bar.addWidget(self._message, 1)
+        bar.addPermanentWidget(self._state)
+        waiting = QLabel("Loading the compute engine …")
+        waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setCentralWidget(waiting)
+        self._left = self._dock("Parameters", Qt.DockWidgetArea.LeftDockWidgetArea, QWidget())
+
+    def paintEvent(self, a0: QPaintEvent | None) -> None:
+        """Paint, and tell once that the first frame is on its way."""
+        super().paintEvent(a0)
+        if not self._painted:
+            self._painted = True
+            QTimer.singleShot(0, self.first_painted.emit)
+
+    # ------------------------------------------------------------------------------------------- building
+
+    def build(self, session: Any) -> None:
+        """Fill the shell; everything that needs torch has been imported by now."""
+        self._engine: Any = importlib.import_module("explorer.engine")
+        engine, panels = self._engine, self._engine.panels
+        self.store = Store(session, self)
+        self.compute = ComputeService(self)
+        self._saved = session
+        self.form = engine.Form(session.experiment, select_kind=self._select_kind)
+        self.compare, self.pins, self.ablation = panels.ComparePanel(), panels.PinsPanel(), panels.AblationPanel()
+        self.sweep_bar, self.log = panels.SweepBar(), panels.LogPanel()
+        commands = importlib.import_module("explorer.commands")
+        self._commands = commands.Commands(self)
+        self.tabs = engine.Tabs(self._commands.for_plot, {"Sweep": self.sweep_bar})
+        self.setCentralWidget(self.tabs)
+        self._left.setWidget(_scrolled(self.form))
+        right, below = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
+        compare = self._dock("Compare", right, _scrolled(self.compare))
+        pins = self._dock("Pins", right, _scrolled(self.pins))
+        table, log = self._dock("Ablation table", below, self.ablation), self._dock("Log", below, self.log)
+        self.tabifyDockWidget(compare, pins)
+        self.tabifyDockWidget(table, log)
+        compare.raise_()
+        self.docks = {"Parameters": self._left, "Compare": compare, "Pins": pins, "Ablation table": table, "Log": log}
+        self.actions_by_title = install(self, self._commands.actions())
+        self._commands.add_docks(self.docks)
+        self._connect()
+        # What is added to a window that is already shown stays hidden until told.
+        for dock in (compare, pins):
+            dock.show()
+        for dock in (table, log):
+            dock.hide()
+        self._default_layout = self.saveState()
+        # Widths can be given only once the docks have been laid out.
+        QTimer.singleShot(0, self._first_layout)
+        self.tabs.set_theme(dark=self.is_dark)
+        self._built = True
+        self._autosave = QTimer(self)
+        self._autosave.timeout.connect(self._keep)
+        self._autosave.start(AUTOSAVE_MS)
+        self._show(session)
+        self._commands.offer_recovery()
+
+    def _dock(self, title: str, area: Qt.DockWidgetArea, content: QWidget) -> QDockWidget:
+        dock = QDockWidget(title, self)
+        dock.setObjectName(title)
+        dock.setWidget(content)
+        if QApplication.platformName().startswith("wayland"):
+            # Floating docks cannot be docked again under Wayland.
+            dock.setFeatures(dock.features() & ~QDockWidget.DockWidgetFeature.DockWidgetFloatable)
+        self.addDockWidget(area, dock)
+        return dock
+
+    def _connect(self) -> None:
+        self.store.changed.connect(self._show)
+        self.form.changed.connect(self._edited)
+        self.form.refused.connect(self.say)
+        self.form.sweep_requested.connect(self._sweep)
+        for panel in (self.compare, self.pins, self.sweep_bar):
+            panel.changed.connect(self.store.set)
+        self.ablation.requested.connect(self._tabulate)
+        self.tabs.seen_changed.connect(self._ask)
+        self.tabs.said.connect(self.say)
+        self.compute.started.connect(self._begin)
+        self.compute.answered.connect(self._receive)
+        self.compute.failed.connect(self._fail)
+        self.compute.finished.connect(self._rest)
+
+    # ------------------------------------------------------------------------------------------- data flow
+
+    @property
+    def session(self) -> Any:
+        """The present session."""
+        return self.store.session
+
+    def edit(self, **changes: object) -> None:
+        """Change parts of the session; one step of the history."""
+        self.store.set(dataclasses.replace(self.session, **changes))
+
+    def _select_kind(self, top: Any, path: str, kind: type, remembered: Any) -> Any:
+        changed = self._engine.experiment.with_kind(top, path, remembered)
+        for name in ("sampler", "grid"):
+            if path != name and type(getattr(changed, name)) is not type(getattr(top, name)):
+                old, new = type(getattr(top, name)).__name__, type(getattr(changed, name)).__name__
+                self.say(f"{old} does not apply to {kind.__name__}; {name} changed to {new}.")
+        return changed
+
+    def _edited(self, experiment: object, path: str, dragging: bool) -> None:
+        self.store.set(dataclasses.replace(self.session, experiment=experiment), dragging=dragging)
+
+    def _sweep(self, path: str) -> None:
+        self.edit(swept=path)
+        self.tabs.setCurrentIndex(self.tabs.titles.index("Sweep"))
+
+    def _show(self, session: Any) -> None:
+        self.form.set_value(session.experiment)
+        for panel in (self.compare, self.pins, self.ablation, self.sweep_bar):
+            panel.set_value(session)
+        self._commands.refresh()
+        self._ask()
+
+    def _ask(self) -> None:
+        session = self.session
+        tasks = [Task(plot.name, partial(plot.draw, session)) for plot in self.tabs.seen()]
+        totals = Task("totals", partial(_totals, self._engine, session))
+        self.compute.post("preview", Request(session, (*tasks, totals)), patient=True)
+        QTimer.singleShot(ANSWER_PATIENCE_MS, lambda: self._still_waiting(session))
+
+    def _still_waiting(self, session: object) -> None:
+        if session is self.session and not self.compute.is_idle:
+            self.tabs.set_busy(True)
+
+    def _tabulate(self, session: Any) -> None:
+        self.store.set(session)
+        present = session.experiment
+        samplers, grids = session.samplers or (present.sampler,), session.grids or (present.grid,)
+        table = self._engine.ablation.ablation
+        work = partial(table, present, samplers, grids, session.stops, session.budgets)
+        self.ablation.set_busy(True)
+        self.compute.post("table", Request(session, (Task("ablation table", work),)))
+
+    def _begin(self, question: object) -> None:
+        self._state.setText("computing …")
+
+    def _receive(self, answer: Answer) -> None:
+        if answer.name == "totals":
+            totals: Any = answer.result
+            self.compare.set_values(totals)
+            self.pins.set_values(totals)
+            if answer.question == self.session:
+                self._message.setText(self._engine.session.headline(self.session, totals))
+        elif answer.name == "ablation table":
+            self.ablation.set_busy(False)
+            self.ablation.set_table(answer.result)
+        else:
+            figure: Any = answer.result
+            self.tabs.show_figure(answer.name, figure, current=answer.question == self.session)
+
+    def _fail(self, failure: Failure) -> None:
+        if failure.name == "ablation table":
+            self.ablation.set_busy(False)
+        elif failure.name != "totals":
+            self.tabs.canvas(failure.name).set_error(failure.sentence)
+            self.tabs.canvas(failure.name).set_busy(False)
+        self.say(failure.sentence)
+
+    def _rest(self, question: object, seconds: float) -> None:
+        self._state.setText(f"CPU ×1 · {1e3 * seconds:.0f} ms")
+        if question == self.session and self.compute.is_idle:
+            self.ready.emit()
+            if self._smoke:
+                # The answers are in; the next turn of the event loop has painted them.
+                QTimer.singleShot(100, self._end_smoke)
+
+    def _end_smoke(self) -> None:
+        saved = self.grab().save(self._smoke)
+        if not saved:
+            self.say(f"Cannot write {self._smoke}: choose a folder that exists and a name ending in .png.")
+        QApplication.exit(0 if saved else 2)
+
+    def say(self, sentence: str) -> None:
+        """Tell a person something in plain words, in the status bar and in the log."""
+        self._message.setText(sentence)
+        self._message.setToolTip(sentence)
+        self.log.add("note", sentence)
+
+    # ------------------------------------------------------------------------------------------- files and layout
+
+    def show_path(self, path: Path | None, saved: object) -> None:
+        """Which file the session belongs to, and what of it is on disk."""
+        self._path, self._saved = path, saved
+        self._commands.refresh()
+
+    @property
+    def path(self) -> Path | None:
+        """The session's file."""
+        return self._path
+
+    @property
+    def is_modified(self) -> bool:
+        """Whether the session differs from what is on disk."""
+        return self.session != self._saved
+
+    @property
+    def settings(self) -> QSettings:
+        """What is remembered from one start to the next."""
+        return self._settings
+
+    def set_dark(self, dark: bool) -> None:
+        """Light or dark colors, remembered."""
+        self.is_dark = dark
+        self._settings.setValue("dark", "true" if dark else "false")
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        apply_theme(application, dark)
+        self.tabs.set_theme(dark=dark)
+
+    def open_palette(self) -> None:
+        """All actions, found by typing."""
+        Palette(self.actions_by_title, self).exec()
+
+    def reset_layout(self) -> None:
+        """Docks where they were at the first start."""
+        for dock in self.docks.values():
+            dock.setFloating(False)
+        self.restoreState(self._default_layout)
+        self.docks["Compare"].raise_()
+        self.resizeDocks([self._left, self.docks["Compare"]], list(DOCK_WIDTHS), Qt.Orientation.Horizontal)
+        self.resizeDocks([self.docks["Ablation table"]], [DOCK_HEIGHT], Qt.Orientation.Vertical)
+
+    def _first_layout(self) -> None:
+        self.reset_layout()
+        self._restore_layout()
+
+    def _restore_layout(self) -> None:
+        for name, restore in (("geometry", self.restoreGeometry), ("layout", self.restoreState)):
+            kept = self._settings.value(name)
+            if isinstance(kept, QByteArray) and not self._smoke:
+                restore(kept)
+
+    def _keep(self) -> None:
+        if self.session != self._saved:
+            self._engine.recovery.keep(self._engine.session.to_text(self.session))
+
+    def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:
+        """Files are welcome."""
+        data = a0.mimeData() if a0 else None
+        if a0 and data and data.hasUrls() and self._built:
+            a0.acceptProposedAction()
+
+    def dropEvent(self, a0: QDropEvent | None) -> None:
+        """Open a session, or take data as the spectrum."""
+        data = a0.mimeData() if a0 else None
+        if data and data.urls():
+            self._commands.take_file(Path(data.urls()[0].toLocalFile()))
+
+    def closeEvent(self, a0: QCloseEvent | None) -> None:
+        """Keep the layout, and ask where work would be lost."""
+        if self._built and not self._commands.may_leave():
+            if a0:
+                a0.ignore()
+            return
+        if self._built and not self._smoke:
+            self._settings.setValue("geometry", self.saveGeometry())
+            self._settings.setValue("layout", self.saveState())
+        self.shut_down()
+        super().closeEvent(a0)
+
+    def shut_down(self) -> None:
+        """End the compute thread, and forget the state kept aside; may be called twice."""
+        if self._built:
+            self._built = False
+            self._autosave.stop()
+            self.compute.close()
+            self._engine.recovery.forget()
+
+
+def _scrolled(content: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QScrollArea.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(content)
+    return area
+
+
+def _totals(engine: Any, session: Any) -> dict[str, float]:
+    """Total W2 by label of every item."""
+    return {
+        item.label: float(engine.report.report(item.experiment).wasserstein2.total)
+        for item in engine.session.items(session)
+    }

@@ -1,0 +1,1 @@
+"""What the plots show, computed: pure functions of experiments, with numpy arrays in their results."""

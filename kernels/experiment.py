@@ -1,0 +1,196 @@
+"""The experiment: everything a person can choose, as one immutable value."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from kernels.arrays import Times
+from kernels.grids import TIME_GRIDS, TimeGrid, Uniform
+from kernels.grids.base import Spaced
+from kernels.param import Choice, Component, Declaration, choice, declarations, described, nearest_first
+from kernels.processes import PROCESSES, Process, VPLinear
+from kernels.samplers import SAMPLERS, EulerMaruyama, Sampler
+from kernels.scores import SCORE_MODELS, Exact, ScoreModel
+from kernels.spectra import SPECTRA, PowerLaw, Spectrum
+from kernels.starts import STARTS, Noise, Start
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(Component):
+    """Data, noising, score, grid, sampler and start: what is sampled, and how.
+
+    Errors: `ValueError` in one sentence for a grid that leaves the process's range, and for a sampler that
+    does not apply to the process.
+    """
+
+    spectrum: Spectrum = choice(PowerLaw(), SPECTRA, "covariance spectrum and mean of the data")
+    process: Process = choice(VPLinear(), PROCESSES, "forward noising process")
+    score: ScoreModel = choice(Exact(), SCORE_MODELS, "score used by the sampler")
+    grid: TimeGrid = choice(Uniform(), TIME_GRIDS, "times visited by the sampler")
+    sampler: Sampler = choice(EulerMaruyama(), SAMPLERS, "numerical method")
+    start: Start = choice(Noise(), STARTS, "law that sampling starts from")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        times = self.grid.times(self.process)
+        refusal = self.sampler.refusal(self.process, times)
+        if refusal:
+            fitting = ", ".join(kind.__name__ for kind in applicable(self.process, times))
+            here = f"{type(self.process).__name__} with {type(self.grid).__name__}"
+            raise ValueError(f"{refusal}, got {here}; samplers that apply here: {fitting}.")
+
+    @property
+    def times(self) -> Times:
+        """Times visited, in the process's own time."""
+        return self.grid.times(self.process)
+
+    @property
+    def calls(self) -> int:
+        """Score evaluations of the whole run (NFE)."""
+        return self.sampler.total_calls(self.process, self.times)
+
+
+def applicable(process: Process, times: Times) -> list[type[Sampler]]:
+    """Kinds of sampler that are defined, with their default parameters, on these times of a process."""
+    return [kind for kind in SAMPLERS if not kind().refusal(process, times)]
+
+
+def with_kind(experiment: Experiment, path: str, chosen: Component) -> Experiment:
+    """The experiment with another component, and with what depends on it made to fit.
+
+    A new process brings its usual start and stop to the grid; a sampler that does not apply to what was chosen
+    gives way to the first one that does.
+    """
+    parts: dict[str, Any] = {path: chosen}
+    process: Process = parts.get("process", experiment.process)
+    grid: TimeGrid = parts.get("grid", experiment.grid)
+    if path == "grid" and isinstance(grid, Spaced) and isinstance(experiment.grid, Spaced):
+        former = experiment.grid
+        grid = dataclasses.replace(
+            grid, steps=former.steps, start=former.start, stop=former.stop, to_zero=former.to_zero
+        )
+    if path == "process" or not _fits(grid, process):
+        grid = fitted(grid, process)
+    sampler: Sampler = parts.get("sampler", experiment.sampler)
+    if path != "sampler" and sampler.refusal(process, grid.times(process)):
+        sampler = applicable(process, grid.times(process))[0]()
+    return dataclasses.replace(experiment, **{**parts, "grid": grid, "sampler": sampler})
+
+
+def fitted(grid: TimeGrid, process: Process) -> TimeGrid:
+    """The grid over the process's usual range, or a uniform one where this kind of grid has no place on it."""
+    start, stop = process.span
+    if isinstance(grid, Spaced):
+        # Grids in the noise level have no place for its ends zero and infinity, where usual ranges may lie.
+        inside = max(stop, 1e-3 * start)
+        for first, last in ((start, stop), (0.99 * start, inside)):
+            candidate = dataclasses.replace(grid, start=first, stop=last)
+            if _fits(candidate, process):
+                return candidate
+    return grid if _fits(grid, process) else Uniform(steps=steps_of(grid), start=start, stop=stop)
+
+
+def steps_of(grid: TimeGrid) -> int:
+    """Number of steps of a grid, whether it is a parameter or the length of a list."""
+    return int(getattr(grid, "steps", 0)) or len(getattr(grid, "values", (0, 0))) - 1
+
+
+def _fits(grid: TimeGrid, process: Process) -> bool:
+    try:
+        grid.times(process)
+    except ValueError:
+        return False
+    return True
+
+
+def to_dict(component: Component) -> dict[str, Any]:
+    """Plain nested dictionaries, for session files and JSON."""
+    fields = {name: getattr(component, name) for name in declarations(type(component))}
+    plain = {
+        name: to_dict(value) if isinstance(value, Component) else list(value) if isinstance(value, tuple) else value
+        for name, value in fields.items()
+    }
+    return plain if type(component) is Experiment else {"kind": type(component).__name__, **plain}
+
+
+def from_dict(data: Any) -> Experiment:
+    """Read `to_dict`'s output back.
+
+    Errors: `ValueError` in one sentence for anything unknown or out of its domain.
+    """
+    return _component(Experiment, data, "the experiment")
+
+
+def component_from_dict(family: str, data: Any) -> Any:
+    """One component of a family (`sampler`, `grid`, ...) from `to_dict`'s output.
+
+    Errors: as `from_dict`.
+    """
+    return _value(declarations(Experiment)[family], data, described(Experiment, family))
+
+
+def _component(kind: type[Component], data: Any, where: str) -> Any:
+    if not isinstance(data, dict):
+        raise ValueError(f"{where} must be a table of names and values, got {data!r}.")
+    known = declarations(kind)
+    values: dict[str, Any] = {}
+    for name, value in data.items():  # pyright: ignore[reportUnknownVariableType]
+        if name == "kind" and kind is not Experiment:
+            continue
+        if name not in known:
+            raise ValueError(
+                f"{where} has no parameter {name!r}; known are {nearest_first(str(name), known) or 'none'}."
+            )
+        declaration = known[str(name)]
+        values[str(name)] = _value(declaration, value, described(kind, str(name)))
+    return kind(**values)
+
+
+def _value(declaration: Declaration, value: Any, where: str) -> Any:
+    if not isinstance(declaration, Choice):
+        return tuple(value) if isinstance(value, list) else value
+    if not isinstance(value, dict) or "kind" not in value:
+        raise ValueError(f"{where} must be a table with a kind, got {value!r}.")
+    try:
+        kind = declaration.kind(str(value["kind"]))
+    except ValueError as error:
+        raise ValueError(f"{where} {error}.") from None
+    return _component(kind, value, kind.__name__)
+
+
+def override(experiment: Experiment, assignments: list[tuple[str, str]]) -> Experiment:
+    """The experiment with `path=value` assignments as typed on a command line, kinds before their parameters.
+
+    A process that is changed brings its usual start and stop to a grid whose own are not assigned.
+
+    Errors: `ValueError` in one sentence naming the path, the value and what is allowed.
+    """
+    parts = {name: getattr(experiment, name) for name in declarations(Experiment)}
+    fields: dict[str, dict[str, Any]] = {name: {} for name in parts}
+    for path, text in assignments:
+        family, _, name = path.partition(".")
+        if family not in parts:
+            raise ValueError(f"there is no {family!r} in an experiment; known are {nearest_first(family, parts)}.")
+        if not name:
+            parts[family] = _parsed(Experiment, family, text)
+    for path, text in assignments:
+        family, _, name = path.partition(".")
+        known = declarations(type(parts[family]))
+        if name and name not in known:
+            what = f"{type(parts[family]).__name__} has no parameter {name!r}"
+            raise ValueError(f"{what}; known are {nearest_first(name, known) or 'none'}.")
+        if name:
+            fields[family][name] = _parsed(type(parts[family]), name, text)
+    process = dataclasses.replace(parts["process"], **fields["process"])
+    if process != experiment.process and isinstance(parts["grid"], Spaced):
+        start, stop = process.span
+        fields["grid"] = {"start": start, "stop": stop, **fields["grid"]}
+    return Experiment(**{name: dataclasses.replace(part, **fields[name]) for name, part in parts.items()})
+
+
+def _parsed(kind: type[Component], name: str, text: str) -> Any:
+    declaration = declarations(kind)[name]
+    try:
+        return declaration.check(declaration.parse(text))
+    except ValueError as error:
+        raise ValueError(f"{described(kind, name)} {error}.") from None

@@ -1,0 +1,73 @@
+"""What is sampled: data, noising process and score, and the predictions a sampler's step asks for."""
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+
+from kernels.affine import Value
+from kernels.arrays import Anything
+from kernels.gaussian import Gaussian
+from kernels.processes import Process
+from kernels.scores import Score
+
+V = TypeVar("V", bound=Value)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A law to sample, the process that noises it, and the score used to go back.
+
+    All predictions are affine in the state; times are broadcast against the modes of the data.
+    """
+
+    data: Gaussian
+    process: Process
+    score: Score
+    _known: list[tuple[Gaussian, Anything, Anything]] = field(
+        default_factory=list[tuple[Gaussian, Anything, Anything]], repr=False
+    )
+
+    def score_at(self, x: V, t: Anything) -> V:
+        """Score of the noised law."""
+        return -1 / self._noised(self.score.data, t) * self._centered(x, t)
+
+    def denoiser(self, x: V, t: Anything) -> V:
+        """Expectation of the data given the state."""
+        data = self.score.data
+        # All the variance is signal where there is no noise, also in a mode without variance.
+        share = torch.where(
+            self.process.sigma(t) == 0,
+            1 / self.process.alpha(t),
+            self.process.alpha(t) * data.variance / self._noised(self.score.data, t),
+        )
+        return share * self._centered(x, t) + data.mean
+
+    def noise_prediction(self, x: V, t: Anything) -> V:
+        """Expectation of the noise given the state."""
+        sigma = self.process.sigma(t)
+        return torch.where(
+            sigma == 0, torch.zeros_like(sigma), sigma / self._noised(self.score.data, t)
+        ) * self._centered(x, t)
+
+    def velocity(self, x: V, t: Anything) -> V:
+        """Right-hand side of the probability-flow equation, regular also where f and g are infinite."""
+        process, data = self.process, self.score.data
+        rate = torch.addcmul(0.5 * process.variance_rate(t), process.alpha(t) * process.alpha_rate(t), data.variance)
+        return rate / self._noised(self.score.data, t) * self._centered(x, t) + process.alpha_rate(t) * data.mean
+
+    def _centered(self, x: V, t: Anything) -> V:
+        return x - self.process.alpha(t) * self.score.data.mean
+
+    def exact_variance(self, t: Anything) -> Anything:
+        """Variance of the noised data, mode by mode."""
+        return self._noised(self.data, t)
+
+    def _noised(self, data: Gaussian, t: Anything) -> Anything:
+        # A step asks several times at the same times; on all steps and modes at once that would be most of its cost.
+        for law, known, variance in self._known:
+            if law is data and known is t:
+                return variance
+        variance = torch.addcmul(self.process.sigma(t).square(), self.process.alpha(t).square(), data.variance)
+        self._known[:] = [*self._known[-3:], (data, t, variance)]
+        return variance

@@ -1,0 +1,336 @@
+"""The error of a sampler: exact Wasserstein distance, its sources, and its share by mode."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import final
+
+import torch
+from jaxtyping import Bool, Float64, Int64
+from torch import Tensor
+
+from kernels.arrays import Modes, Times
+from kernels.experiment import Experiment
+from kernels.gaussian import Gaussian, kl_of_deviation
+from kernels.nodes import Levels, Pairs, Panel, Terms, levels_of, panels, sample
+from kernels.problem import Problem
+from kernels.run import Steps, Transition, accumulate, transitions, variances
+
+SNAPSHOTS = 128
+
+# The quantities known at every node and column. Deviations are of the variance from that of the exact law, means are
+# deviations per unit mean. STEP is for an exact start, START for exact dynamics from the chosen start. Deviations are
+# propagated, not subtracted, so that they keep their digits.
+(
+    EIGENVALUE,
+    EXACT,
+    DEVIATION,
+    VARIANCE,
+    MEAN,
+    STEP_DEVIATION,
+    STEP_VARIANCE,
+    STEP_MEAN,
+    START_DEVIATION,
+    START_MEAN,
+) = range(10)
+MEANS = [MEAN, STEP_MEAN, START_MEAN]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """2-Wasserstein distances, in the units of the data.
+
+    `total`: the sampler's result to the data. `discretization`: the sampler from an exact start to the exact law at
+    the stop time. `initialization`: the exact reverse dynamics from the chosen start to that law. `truncation`: that
+    law to the data.
+    """
+
+    total: Float64[Tensor, "*times"]
+    discretization: Float64[Tensor, "*times"]
+    initialization: Float64[Tensor, "*times"]
+    truncation: Float64[Tensor, "*times"]
+
+
+@dataclass(frozen=True)
+class ByMode:
+    """The sampler's result mode by mode, largest eigenvalue first.
+
+    `error` is the signed error of the standard deviation, sqrt(variance) - sqrt(eigenvalue); `mean_error` that of the
+    mean; `share` the part of the squared total; `is_stable` is false where some step turns a deviation around and
+    makes it larger, and where the result is infinite.
+    """
+
+    eigenvalue: Modes
+    mean: Modes
+    variance: Modes
+    error: Modes
+    mean_error: Modes
+    share: Modes
+    is_stable: Bool[Tensor, " modes"]
+
+
+@dataclass(frozen=True)
+class ErrorReport:
+    """Everything exact about the result of one experiment."""
+
+    calls: int
+    wasserstein2: Sources
+    kl: float
+    frechet: float
+    modes: ByMode
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether every mode is stable."""
+        return bool(self.modes.is_stable.all())
+
+
+@dataclass(frozen=True)
+class Followed:
+    """Laws of a few modes along the way: the sampler's and the exact one; axes (times, modes)."""
+
+    times: Times
+    sampled: Gaussian
+    exact: Gaussian
+
+
+@dataclass(frozen=True)
+class Path:
+    """Errors along the way at about SNAPSHOTS of the times, the first and last among them.
+
+    `calls` counts the score evaluations so far.
+    """
+
+    times: Times
+    steps: Int64[Tensor, " times"]
+    calls: Int64[Tensor, " times"]
+    total: Times
+    discretization: Times
+
+
+@lru_cache(maxsize=16)
+def _reduced(law: Gaussian) -> tuple[Levels, list[Panel]]:
+    levels = levels_of(law)
+    return levels, panels(levels)
+
+
+@final
+class Solution:
+    """Laws of a sampler as functions of the eigenvalue, in columns.
+
+    With one run the columns are numbers of steps along it, from 0 to N; with several runs (grids) they are the ends
+    of the runs. The runs share everything else.
+    """
+
+    def __init__(self, experiment: Experiment, runs: tuple[Times, ...], snapshots: int) -> None:
+        self.experiment = experiment
+        self.runs = runs
+        self.law = experiment.spectrum.law()
+        self.levels, first = _reduced(self.law)
+        self.ends: list[int] = []
+        self._snapshots = snapshots
+        self._has_mean = bool(self.levels.mean_squares.any())
+        self._unstable: list[tuple[Tensor, Tensor]] = []
+        self._sampled = sample(self.levels, first, self._evaluate, _rounding)
+
+    @cached_property
+    def times(self) -> Times:
+        """The process's time at each column."""
+        first, *others = self.runs
+        return torch.stack([run[-1] for run in self.runs]) if others else first[self.ends]
+
+    def _evaluate(self, eigenvalues: Tensor) -> Tensor:
+        data = Gaussian(torch.ones(1, dtype=torch.float64) * self._has_mean, eigenvalues)
+        process, sampler = self.experiment.process, self.experiment.sampler
+        problem = Problem(data, process, self.experiment.score.fit(data))
+        steps = Steps.along(*self.runs)
+        moves = transitions(sampler, problem, steps)
+        self._unstable.append((eigenvalues, _overshoots(moves, problem, steps)))
+        gain, noise, shift, defect = self._composed(moves)
+        starts = torch.stack([run[0] for run in self.runs])
+        first, exact = variances(problem, starts), variances(problem, self.times)
+        start = self.experiment.start.deviation(data, process, starts.unsqueeze(-1))
+        ratio, ends = exact / first, process.alpha(self.times)
+        # At the start itself, where there may be no signal, nothing has been forgotten.
+        shrunk = torch.where(self.times == starts, 1.0, process.alpha(starts) / ends)
+        rescaled = ratio * shrunk.square().unsqueeze(-1)
+        forgotten = rescaled.pow(sampler.limit_stochasticity)
+        square = gain.square()
+        values = torch.stack(
+            [
+                eigenvalues.expand_as(exact),
+                exact,
+                square * start.variance + defect,
+                square * (first + start.variance) + noise,
+                gain * start.mean + shift,
+                defect,
+                square * first + noise,
+                shift.expand_as(exact),
+                ratio * forgotten * start.variance,
+                (ratio * forgotten).sqrt() * start.mean,
+            ]
+        )
+        # inf - inf and inf * 0 only arise where a scheme has blown up.
+        return values if bool(values.sum().isfinite()) else torch.where(values.isnan(), torch.inf, values)
+
+    def _composed(self, moves: Transition) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Gain, noise, shift and defect of the state itself, by column."""
+        if len(self.runs) == 1:
+            whole, ends = accumulate(moves, self._snapshots)
+            self.ends = [0, *ends]
+            still = torch.zeros_like(whole.gain[0, 0, :1])
+            return (
+                torch.cat([still + 1, whole.gain[0, 0]]),
+                torch.cat([still, whole.noise[0, 0]]),
+                still if whole.shift is None else torch.cat([still, whole.shift[0]]),
+                torch.cat([still, whole.defect[0, 0]]),
+            )
+        ends = torch.tensor([len(run) - 1 for run in self.runs]).cumsum(0).tolist()
+        parts = [
+            accumulate(moves[end - len(run) + 1 : end], self._snapshots)[0][-1]
+            for run, end in zip(self.runs, ends, strict=True)
+        ]
+        still = torch.zeros_like(parts[0].gain[0, 0]).unsqueeze(0)
+        return (
+            torch.stack([part.gain[0, 0] for part in parts]),
+            torch.stack([part.noise[0, 0] for part in parts]),
+            torch.stack([still[0] if part.shift is None else part.shift[0] for part in parts]),
+            torch.stack([part.defect[0, 0] for part in parts]),
+        )
+
+    def _distances(self, terms: Terms) -> list[Times]:
+        sums = self._sampled.sums(terms)
+        return [(a + b).sqrt() for a, b in zip(sums[::2], sums[1::2], strict=True)]
+
+    def _source_terms(self, values: Tensor, columns: Tensor) -> Pairs:
+        """The squares that make the four distances."""
+        process, times = self.experiment.process, self.times[columns].unsqueeze(-1)
+        lost = process.signal_lost(times)
+        short = -lost / (1 + process.alpha(times))
+        eigenvalue, exact = values[EIGENVALUE], values[EXACT]
+        gap, started = process.sigma(times).square() - lost * eigenvalue, exact + values[START_DEVIATION]
+        return (
+            *_terms(values[DEVIATION] + gap, values[VARIANCE], eigenvalue, values[MEAN] + short),
+            *_terms(values[STEP_DEVIATION], values[STEP_VARIANCE], exact, values[STEP_MEAN]),
+            *_terms(values[START_DEVIATION], started, exact, values[START_MEAN]),
+            *_terms(gap, exact, eigenvalue, short.expand_as(gap)),
+        )
+
+    @cached_property
+    def sources(self) -> Sources:
+        """The four distances, by column."""
+        return Sources(*self._distances(self._source_terms))
+
+    @cached_property
+    def _final(self) -> tuple[Sources, Tensor]:
+        """The four distances at the last column, and all quantities there at the distinct eigenvalues."""
+        values, levels = self._sampled.at_levels(-1), self.levels
+        last = torch.tensor([len(self.times) - 1])
+        squares = [square[0] for square, _ in self._source_terms(values.unsqueeze(1), last)]
+        sums = [levels.counts @ a + levels.mean_squares @ b for a, b in zip(squares[::2], squares[1::2], strict=True)]
+        return Sources(*(total.sqrt() for total in sums)), values
+
+    def path(self) -> Path:
+        """Errors against the exact law at the same time, along the way."""
+
+        def terms(values: Tensor, columns: Tensor) -> Pairs:
+            exact = values[EXACT]
+            return (
+                *_terms(values[DEVIATION], values[VARIANCE], exact, values[MEAN]),
+                *_terms(values[STEP_DEVIATION], values[STEP_VARIANCE], exact, values[STEP_MEAN]),
+            )
+
+        total, step = self._distances(terms)
+        steps = torch.tensor(self.ends)
+        calls = self.experiment.sampler.calls * steps
+        calls[-1] = self.experiment.calls
+        return Path(self.times, steps, calls, total, step)
+
+    def followed(self, ranks: list[int]) -> Followed:
+        """Laws of chosen modes, by rank, along the way."""
+        values = self._sampled.at([int(self.levels.position[rank]) for rank in ranks])
+        alpha = self.experiment.process.alpha(self.times).unsqueeze(-1)
+        mean = self.law.mean[ranks]
+        return Followed(
+            self.times,
+            Gaussian(mean * (alpha + values[MEAN]), values[VARIANCE]),
+            Gaussian(mean * alpha.expand_as(values[MEAN]), values[EXACT]),
+        )
+
+    def report(self) -> ErrorReport:
+        """Distances, divergences and the errors mode by mode, at the last column."""
+        sources, at_levels = self._final
+        values = at_levels[:, self.levels.position]
+        process, stop = self.experiment.process, self.times[-1]
+        lost, noise = process.signal_lost(stop), process.sigma(stop).square()
+        eigenvalue, mean = self.law.variance, self.law.mean
+        deviation = values[DEVIATION] + noise - lost * eigenvalue
+        mean_error = mean * (values[MEAN] - lost / (1 + process.alpha(stop)))
+        error = _root_difference(deviation, values[VARIANCE], eigenvalue)
+        squares, square = error.square() + mean_error.square(), sources.total.square()
+        share = torch.where(square > 0, squares / square, 0.0)
+        stable = self._is_stable() & values[VARIANCE].isfinite()
+        modes = ByMode(eigenvalue, mean + mean_error, values[VARIANCE], error, mean_error, share, stable)
+        divergence = torch.nan_to_num(kl_of_deviation(deviation, mean_error, eigenvalue), nan=torch.inf)
+        return ErrorReport(self.experiment.calls, sources, float(divergence), float(square), modes)
+
+    def _is_stable(self) -> Bool[Tensor, " modes"]:
+        """Between nodes stability is read off the nearest: it is told, it enters no law."""
+        eigenvalues = torch.cat([nodes for nodes, _ in self._unstable])
+        unstable = torch.cat([found for _, found in self._unstable])
+        if not bool(unstable.any()):
+            return torch.ones(len(self.law.variance), dtype=torch.bool)
+        ordered, order = eigenvalues.sort()
+        nearest = torch.bucketize(self.levels.eigenvalues, 0.5 * (ordered[1:] + ordered[:-1]))
+        return ~unstable[order][nearest][self.levels.position]
+
+
+def _overshoots(moves: Transition, problem: Problem, steps: Steps) -> Bool[Tensor, " nodes"]:
+    """Whether a step turns a deviation around and makes it larger, in units of the exact deviation."""
+    gain = moves.gain[0, 0]
+    if moves.gain.shape[0] == 2:
+        # The least root of a step that remembers the one before; a pair that spirals has its modulus as real part.
+        remembered = torch.cat([torch.zeros_like(gain[:1]), moves.gain[1, 0][:-1]])
+        half, product = 0.5 * gain, -moves.gain[0, 1] * remembered
+        spread = half.square() - product
+        gain = torch.where(spread >= 0, half - spread.clamp_min(0).sqrt(), -product.clamp_min(0).sqrt())
+    turned = gain < 0
+    if not bool(turned.any()):
+        return torch.zeros(gain.shape[1], dtype=torch.bool)
+    before, after = variances(problem, steps.t0), variances(problem, steps.t1)
+    return (turned & (gain.square() * before > after)).any(0)
+
+
+def _rounding(values: Tensor) -> Tensor:
+    """Sizes, by quantity and column, of which rounding is a fraction: the exact variance, and one for means."""
+    sizes = values[EXACT].amax(-1).expand(len(values), -1).clone()
+    sizes[MEANS] = 1.0
+    return sizes
+
+
+def _terms(deviation: Tensor, variance: Tensor, reference: Tensor, mean: Tensor) -> Pairs:
+    """The squares of which a distance is the root of the sum, with the squared sizes of their roots."""
+    error = _root_difference(deviation, variance, reference)
+    return (error.square(), reference), (mean.square(), torch.ones_like(mean))
+
+
+def _root_difference(deviation: Tensor, variance: Tensor, reference: Tensor) -> Tensor:
+    """sqrt(variance) - sqrt(reference) from the deviation of the variance, without cancellation."""
+    # An interpolated variance next to a zero can come out negative by rounding.
+    roots = variance.clamp_min(0).sqrt() + reference.sqrt()
+    difference = torch.where(roots > 0, deviation / roots, 0.0)
+    return torch.where(variance.isinf(), torch.inf, difference)
+
+
+@lru_cache(maxsize=256)
+def solve(experiment: Experiment) -> Solution:
+    """The laws of an experiment along its run; kept, so that undo and comparison are free.
+
+    Errors: `ValueError` in one sentence where the data cannot be read.
+    """
+    return Solution(experiment, (experiment.times,), SNAPSHOTS)
+
+
+@lru_cache(maxsize=256)
+def report(experiment: Experiment) -> ErrorReport:
+    """The exact error of an experiment: total, by source, and by mode."""
+    return solve(experiment).report()

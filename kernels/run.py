@@ -1,0 +1,215 @@
+"""Run a sampler: exactly, as a product of Gaussian transitions by mode, or on points."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from kernels.affine import Affine, FreshNoise
+from kernels.arrays import Times
+from kernels.problem import Problem
+from kernels.samplers import OneStep, Sampler, TwoStep
+
+Matrix = Float64[Tensor, "row column *rest"]
+Vector = Float64[Tensor, "row *rest"]
+
+
+@dataclass(frozen=True)
+class Transition:
+    r"""A Gaussian Markov kernel on the sampler's state, measured from the exact law of that state.
+
+    The state z has one component, or two where the method remembers an output; in deviation from its exact
+    mean it moves by :math:`z' = G z + b \mu + N(0, Q)`. With P* the exact covariance before and after,
+    `defect` is :math:`D = G P^* G^T + Q - P^{*\prime}`: the error that the step itself makes. It is formed without
+    cancellation, so that P - P* keeps its digits when it is propagated by :math:`G (P - P^*) G^T + D`.
+
+    Axes: components first, then steps (if any) and modes. There is no `shift` where the data have no mean.
+    """
+
+    gain: Matrix
+    shift: Vector | None
+    noise: Matrix
+    defect: Matrix
+
+    def then(self, later: "Transition") -> "Transition":
+        """This transition followed by a later one; associative."""
+        shift = None
+        if self.shift is not None and later.shift is not None:
+            shift = _product(later.gain, self.shift.unsqueeze(1)).squeeze(1) + later.shift
+        if len(later.gain) == 1:
+            # The same as below, in fewer passes over memory: nearly all steps are of this kind.
+            square = later.gain.square()
+            noise, defect = (
+                torch.addcmul(after, square, before)
+                for after, before in ((later.noise, self.noise), (later.defect, self.defect))
+            )
+        else:
+            noise = _conjugate(later.gain, self.noise) + later.noise
+            defect = _conjugate(later.gain, self.defect) + later.defect
+        return Transition(_product(later.gain, self.gain), shift, noise, defect)
+
+    def __getitem__(self, index: "slice | int") -> "Transition":
+        """Select along the axis of steps."""
+        return self.map(lambda part: part[..., index, :])
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Transition":
+        """The same change of every part."""
+        shift = None if self.shift is None else change(self.shift)
+        return Transition(change(self.gain), shift, change(self.noise), change(self.defect))
+
+    @property
+    def steps(self) -> int:
+        """Length of the axis of steps."""
+        return self.gain.shape[2]
+
+
+def _product(
+    a: Float64[Tensor, "row inner *#rest"], b: Float64[Tensor, "inner column *#rest"]
+) -> Float64[Tensor, "row column *rest"]:
+    if a.shape[1] == 1:
+        return a * b
+    return (a.unsqueeze(2) * b.unsqueeze(0)).sum(1)
+
+
+def _conjugate(gain: Matrix, covariance: Matrix) -> Matrix:
+    return _product(_product(gain, covariance), gain.transpose(0, 1))
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Steps from t0 to t1 < t0, of one run or of several laid end to end; `before` is the time one step earlier.
+
+    In the first step of a run `before` is t0.
+    """
+
+    before: Times
+    t0: Times
+    t1: Times
+
+    @staticmethod
+    def along(*runs: Float64[Tensor, " _"]) -> "Steps":
+        """The steps of runs, each over decreasing times."""
+        return Steps(
+            torch.cat([torch.cat([times[:1], times[:-2]]) for times in runs]),
+            torch.cat([times[:-1] for times in runs]),
+            torch.cat([times[1:] for times in runs]),
+        )
+
+
+def variances(problem: Problem, times: Times) -> Float64[Tensor, "times modes"]:
+    """Exact variance of the noised data at each time."""
+    return problem.process.marginal(problem.data, times.unsqueeze(-1)).variance
+
+
+def transitions(sampler: Sampler, problem: Problem, steps: Steps) -> Transition:
+    """All steps of a sampler at once, read off by running its step on an `Affine`.
+
+    The shift is per unit mean: data of mean 1 in every mode are expected, or of mean 0, which have no shift.
+    """
+    process = problem.process
+    before, t0, t1 = steps.before.unsqueeze(-1), steps.t0.unsqueeze(-1), steps.t1.unsqueeze(-1)
+    alpha0, alpha1 = process.alpha(t0), process.alpha(t1)
+    sigma0, sigma1 = process.sigma(t0), process.sigma(t1)
+    exact0 = problem.exact_variance(t0)
+    # Differences of squares by factors, which keep their digits over a small step.
+    change = torch.addcmul(
+        (sigma1 - sigma0) * (sigma1 + sigma0), (alpha1 - alpha0) * (alpha1 + alpha0), problem.data.variance
+    )
+    shape = change.shape
+
+    has_mean = bool(problem.data.mean.any())
+
+    center = alpha0 if has_mean else 0.0
+
+    def full(value: Tensor | float) -> Tensor:
+        return torch.as_tensor(value, dtype=torch.float64).expand(shape)
+
+    def drift(moved: Affine) -> Tensor:
+        return full(moved.unit * alpha0 - alpha1 + moved.shift)
+
+    if isinstance(sampler, OneStep):
+        moved = sampler.step(Affine(1.0, (0.0,), 0.0, center), t0, t1, problem, FreshNoise(1, center))
+        small = full(moved.gains[0]) + (moved.unit - 1.0)
+        noise = full(moved.variance)
+        defect = torch.addcmul(noise - change, exact0 * small, small + 2)
+        shift = drift(moved)[None] if has_mean else None
+        return Transition((1 + small)[None, None], shift, noise[None, None], defect[None, None])
+
+    method = cast(TwoStep, sampler)
+    x, former = Affine(1.0, (0.0, 0.0), 0.0, center), Affine(0.0, (0.0, 1.0), 1.0 if has_mean else 0.0, center)
+    # What is remembered is a prediction of the data, centered at their mean.
+    moved, output = method.step(x, former, before, t0, t1, problem)
+    small, reuse, remember = full(moved.gains[0]) + (moved.unit - 1.0), full(moved.gains[1]), full(output.gains[0])
+    zero, root0, root1 = torch.zeros(shape, dtype=torch.float64), exact0.sqrt(), problem.exact_variance(t1).sqrt()
+    # A first step makes no use of what is remembered, so that the run before it in the list does not matter.
+    remembered = torch.cat([zero[:1], (remember * root0)[:-1]])
+    error = small * root0 + reuse * remembered - change / (root1 + root0)
+    gain = torch.stack([torch.stack([1 + small, reuse]), torch.stack([remember, zero])])
+    cross = error * remember * root0
+    defect = torch.stack([torch.stack([error * (2 * root1 + error), cross]), torch.stack([cross, zero])])
+    shift = torch.stack([drift(moved), full(output.unit * alpha0 + output.shift - 1)]) if has_mean else None
+    return Transition(gain, shift, torch.zeros_like(defect), defect)
+
+
+def accumulate(steps: Transition, most: int) -> tuple[Transition, list[int]]:
+    """Compositions of the first k steps for at most about `most` values of k, the last one among them.
+
+    Blocks of equal length are composed side by side, then combined by doubling: a loop over all steps would
+    spend its time in overhead.
+    """
+    total = steps.steps
+    length = -(-total // most)
+    blocks = -(-total // length)
+    # Short blocks come first, padded at their front by nothing: the first block takes what is left over.
+    first = total - (blocks - 1) * length
+    ends = [first + k * length for k in range(blocks)]
+    parts = _compose_blocks(steps, first, length, blocks)
+    reach = 1
+    while reach < blocks:
+        combined = parts[: blocks - reach].then(parts[reach:])
+        parts = _join(parts[:reach], combined)
+        reach *= 2
+    return parts, ends
+
+
+def _compose_blocks(steps: Transition, first: int, length: int, blocks: int) -> Transition:
+    head = _composed(steps[:first], first, 1)
+    return head if blocks == 1 else _join(head, _composed(steps[first:], length, blocks - 1))
+
+
+def _composed(steps: Transition, length: int, count: int) -> Transition:
+    """Compose each of `count` runs of `length` steps, side by side."""
+    composed = steps[slice(0, None, length)]
+    for offset in range(1, length):
+        composed = composed.then(steps[slice(offset, None, length)])
+    assert composed.steps == count
+    return composed
+
+
+def _join(a: Transition, b: Transition) -> Transition:
+    shift = None if a.shift is None or b.shift is None else torch.cat([a.shift, b.shift], -2)
+    return Transition(
+        torch.cat([a.gain, b.gain], -2), shift, torch.cat([a.noise, b.noise], -2), torch.cat([a.defect, b.defect], -2)
+    )
+
+
+def simulate(
+    sampler: Sampler, problem: Problem, times: Times, start: Float64[Tensor, "n modes"], rng: torch.Generator
+) -> Float64[Tensor, "n modes"]:
+    """Carry points through all steps: the same step as the exact law's, on points."""
+    x, former, before = start, torch.zeros_like(start), times[0]
+
+    def noise() -> Tensor:
+        return torch.randn(start.shape, dtype=start.dtype, generator=rng)
+
+    for t0, t1 in pairwise(times):
+        if isinstance(sampler, OneStep):
+            x = sampler.step(x, t0, t1, problem, noise)
+        else:
+            x, former = cast(TwoStep, sampler).step(x, former, before, t0, t1, problem)
+            before = t0
+    return x

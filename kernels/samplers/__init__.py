@@ -1,0 +1,39 @@
+"""Samplers; a new one is a class and a line here."""
+
+from kernels.samplers.ancestral import DDIM, DDPM
+from kernels.samplers.base import Noise, OneStep, Requirement, Sampler, TwoStep
+from kernels.samplers.euler import AncestralVP, EulerMaruyama, ExponentialIntegrator, FlowEuler
+from kernels.samplers.multistep import DPMSolverPP2M
+from kernels.samplers.runge_kutta import EDMHeun, Heun, RungeKutta4
+
+SAMPLERS = (
+    EulerMaruyama,
+    ExponentialIntegrator,
+    DDIM,
+    DDPM,
+    AncestralVP,
+    Heun,
+    EDMHeun,
+    RungeKutta4,
+    FlowEuler,
+    DPMSolverPP2M,
+)
+
+__all__ = [
+    "DDIM",
+    "DDPM",
+    "SAMPLERS",
+    "AncestralVP",
+    "DPMSolverPP2M",
+    "EDMHeun",
+    "EulerMaruyama",
+    "ExponentialIntegrator",
+    "FlowEuler",
+    "Heun",
+    "Noise",
+    "OneStep",
+    "Requirement",
+    "RungeKutta4",
+    "Sampler",
+    "TwoStep",
+]

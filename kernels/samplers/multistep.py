@@ -1,0 +1,42 @@
+"""Methods that use the output of the former step again."""
+
+from dataclasses import dataclass
+
+import torch
+
+from kernels.arrays import Anything
+from kernels.problem import Problem
+from kernels.samplers.base import TwoStep, V
+
+
+@dataclass(frozen=True, kw_only=True)
+class DPMSolverPP2M(TwoStep):
+    """DPM-Solver++ of order two with one evaluation a step: the denoiser extrapolated in log-SNR."""
+
+    formula = "x′ = (σ′/σ) x − α′(e⁻ʰ − 1) D,  D = x̂₀ + (x̂₀ − x̂₀ᵖʳᵉᵛ) h/(2h_prev),  h = Δ log(α/σ)"
+    source = "Lu et al. 2022, DPM-Solver++, algorithm 2"
+    order = 2
+    calls = 1
+    final_calls = 1
+
+    @property
+    def limit_stochasticity(self) -> float:
+        return 0.0
+
+    def step(self, x: V, former: V, before: Anything, t0: Anything, t1: Anything, problem: Problem) -> tuple[V, V]:
+        process = problem.process
+        alpha0, alpha1 = process.alpha(t0), process.alpha(t1)
+        sigma0, sigma1 = process.sigma(t0), process.sigma(t1)
+        # alpha'(1 - exp(-h)) = alpha' - alpha sigma'/sigma, also at s = inf and s' = 0.
+        weight = ((sigma0 - sigma1) * alpha1 + sigma1 * (alpha1 - alpha0)) / sigma0
+        ratio = 0.5 * _log_step(problem, t0, t1) / _log_step(problem, before, t0)
+        # A first step has no former output, one to zero noise an infinite step: both use the present one alone.
+        ratio = torch.where(torch.isfinite(ratio), ratio, torch.zeros_like(ratio))
+        denoised = problem.denoiser(x, t0)
+        moved = x + (sigma1 - sigma0) / sigma0 * x + weight * denoised
+        return moved + weight * ratio * (denoised - former), denoised
+
+
+def _log_step(problem: Problem, t0: Anything, t1: Anything) -> Anything:
+    """Growth of log(alpha/sigma) over a step."""
+    return 0.5 * (problem.process.log_snr(t1) - problem.process.log_snr(t0))

@@ -1,0 +1,113 @@
+"""Mean and covariance spectrum of samples."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.linalg
+from jaxtyping import Float64
+
+from kernels.arrays import array
+from kernels.gaussian import Gaussian
+from kernels.spectra.files import LARGEST_IN_MEMORY
+
+LARGEST_MATRIX = 2**14
+_BLOCK = 2**24
+_EPSILON = float(np.finfo(np.float64).eps)
+
+# Eigenvalues that are not rounding, the mean along their eigenvectors, and the length of what is left of it.
+_Projection = tuple[Float64[np.ndarray, " rank"], Float64[np.ndarray, " rank"], float]
+
+
+def pca(samples: np.ndarray, name: str) -> Gaussian:
+    """Law of n samples, one per row, in the eigenbasis of their covariance normalized by n - 1.
+
+    Eigenvectors have the sign that makes the mean nonnegative. Eigenvalues that are rounding are 0; the basis
+    of these modes is arbitrary, and is chosen so that the first of them holds all that is left of the mean.
+    Errors: `ValueError`, beginning with `name`, for fewer than two samples, one that is not finite, or too many.
+    """
+    count, modes = samples.shape
+    if count < 2:
+        raise ValueError(f"{name} holds one sample; a covariance needs at least 2")
+    if min(count, modes) > LARGEST_MATRIX:
+        limit = f"samples, or their numbers, may be {LARGEST_MATRIX} at most"
+        raise ValueError(f"{name} holds {count} samples of {modes} numbers; {limit}")
+    if count < modes and 8 * samples.size > LARGEST_IN_MEMORY:
+        raise ValueError(f"{name} holds {count} samples of {modes} numbers, too many for memory; use fewer of either")
+    _check_finite(samples, name)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = _mean(samples)
+        matrix = _gram(samples, mean) if count < modes else _covariance(samples, mean)
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"{name} holds numbers too large to be squared; rescale them")
+    project = _project_gram if count < modes else _project_covariance
+    eigenvalues, projected, rest = project(samples, mean, matrix)
+    variance, location = np.zeros(modes), np.zeros(modes)
+    rank = eigenvalues.size
+    variance[:rank] = eigenvalues[::-1]
+    location[:rank] = np.abs(projected[::-1])
+    if rank < modes:
+        location[rank] = rest
+    return Gaussian(array(location), array(variance))
+
+
+def _blocks(samples: np.ndarray) -> Iterator[tuple[int, Float64[np.ndarray, "rows modes"]]]:
+    """Some rows at a time with the number of the first, so that a mapped file need not fit into memory."""
+    rows = max(1, _BLOCK // samples.shape[1])
+    for start in range(0, len(samples), rows):
+        yield start, np.asarray(samples[start : start + rows], dtype=np.float64)
+
+
+def _check_finite(samples: np.ndarray, name: str) -> None:
+    for start, block in _blocks(samples):
+        if not np.isfinite(block).all():
+            row, column = np.argwhere(~np.isfinite(block))[0]
+            place = f"row {start + row}, column {column}, counted from 0"
+            raise ValueError(f"{name} holds {float(block[row, column])} at {place}; samples are finite numbers")
+
+
+def _mean(samples: np.ndarray) -> Float64[np.ndarray, " modes"]:
+    mean = np.zeros(samples.shape[1])
+    # The second round removes the rounding of the first: equal samples then have variance 0, or nearly.
+    for _ in range(2):
+        mean += np.sum([(block - mean).sum(0) for _, block in _blocks(samples)], axis=0) / len(samples)
+    return mean
+
+
+def _covariance(samples: np.ndarray, mean: np.ndarray) -> Float64[np.ndarray, "modes modes"]:
+    total = np.zeros((mean.size, mean.size))
+    for _, block in _blocks(samples):
+        centered = block - mean
+        total += centered.T @ centered
+    return total / (len(samples) - 1)
+
+
+def _gram(samples: np.ndarray, mean: np.ndarray) -> Float64[np.ndarray, "samples samples"]:
+    centered = np.asarray(samples, dtype=np.float64) - mean
+    return centered @ centered.T / (len(samples) - 1)
+
+
+def _project_covariance(samples: np.ndarray, mean: np.ndarray, matrix: np.ndarray) -> _Projection:
+    eigenvalues, vectors = scipy.linalg.eigh(matrix)
+    kept = eigenvalues > _rounding(len(samples), mean, eigenvalues)
+    rest = float(np.linalg.norm(vectors[:, ~kept].T @ mean))
+    return eigenvalues[kept], vectors[:, kept].T @ mean, rest
+
+
+def _project_gram(samples: np.ndarray, mean: np.ndarray, matrix: np.ndarray) -> _Projection:
+    count = len(samples)
+    eigenvalues, vectors = scipy.linalg.eigh(matrix)
+    kept = eigenvalues > _rounding(count, mean, eigenvalues)
+    # Centered samples sum to 0, so that their Gram matrix always has one eigenvalue 0.
+    kept[0] = False
+    eigenvalues, vectors = eigenvalues[kept], vectors[:, kept]
+    centered = np.asarray(samples, dtype=np.float64) - mean
+    weights = vectors / np.sqrt((count - 1) * eigenvalues)
+    projected = weights.T @ (centered @ mean)
+    rest = float(np.linalg.norm(mean - centered.T @ (weights @ projected)))
+    return eigenvalues, projected, rest
+
+
+def _rounding(count: int, mean: np.ndarray, eigenvalues: np.ndarray) -> float:
+    """Size below which an eigenvalue is the rounding of the decomposition, or of samples about their mean."""
+    decomposition = eigenvalues.size * _EPSILON * float(eigenvalues[-1])
+    return max(decomposition, (count * _EPSILON) ** 2 * float(mean @ mean))
