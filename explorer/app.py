@@ -69,8 +69,8 @@ def open_window(words: Sequence[str], smoke: str | None) -> int:
     window.show()
     status = application.exec()
     window.shut_down()
-    if refusals:
-        raise ValueError(refusals[0])
+    if refusals or (smoke and window.failures):
+        raise ValueError([*refusals, *window.failures][0])
     return status
 
 

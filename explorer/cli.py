@@ -77,6 +77,8 @@ def _run(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print the whole report as JSON")
     parser.add_argument("--out", metavar="DIR", help="also write report, tables, session and figures into this folder")
     chosen = parser.parse_intermixed_args(arguments)
+    if chosen.out is not None and not chosen.out.strip():
+        raise ValueError("--out needs the name of a folder, got an empty one.")
     session = read_session(chosen.words)
 
     import torch

@@ -1,23 +1,29 @@
 """What a person can do beside the form: files, history, pins, exports, views."""
 
-import importlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PyQt6.QtCore import QMimeData
-from PyQt6.QtGui import QAction, QFont, QGuiApplication, QImage
+from PyQt6.QtGui import QAction, QFont, QGuiApplication
 from PyQt6.QtWidgets import QApplication, QDockWidget, QFileDialog, QMenu, QMessageBox
 
-from explorer import VERSION
+from explorer import VERSION, recovery
 from explorer.actions import Action
+from explorer.copying import as_command, as_python
 from explorer.dropping import spectrum_of
 from explorer.export import FORMATS, save, to_csv, to_svg
 from explorer.files import WriteError
 from explorer.gallery import sessions
+from explorer.listing import as_text, catalog
+from explorer.marks import Figure
+from explorer.plots import PLOTS
+from explorer.reporting import metadata, write_all
 from explorer.session import Session, changed_files, load
 from explorer.session import save as save_session
+from kernels.experiment import Experiment, with_kind
+from kernels.spectra import Spectrum
 
 if TYPE_CHECKING:
     from explorer.window import Window
@@ -46,8 +52,8 @@ class Commands:
             Action("&Quit", "&File", self._quit, "Ctrl+Q"),
             Action("&Undo", "&Edit", window.store.undo, "Ctrl+Z", tool=True),
             Action("&Redo", "&Edit", window.store.redo, "Ctrl+Y", tool=True),
-            Action("Copy as Python", "&Edit", partial(self._copy_text, "as_python"), "Ctrl+Alt+P", _SAME),
-            Action("Copy as command line", "&Edit", partial(self._copy_text, "as_command"), "Ctrl+Alt+C", _SAME),
+            Action("Copy as Python", "&Edit", partial(self._copy_text, as_python), "Ctrl+Alt+P", _SAME),
+            Action("Copy as command line", "&Edit", partial(self._copy_text, as_command), "Ctrl+Alt+C", _SAME),
             Action("Copy plot", "&Edit", self.copy_plot, "Ctrl+C", "Picture and values of the plot under the mouse"),
             Action("Find a parameter", "&Edit", window.form.focus_search, "Ctrl+F"),
             Action("Find a command", "&Edit", window.open_palette, "Ctrl+K"),
@@ -68,8 +74,7 @@ class Commands:
         )
 
     def _titles(self) -> list[tuple[int, str]]:
-        plots = importlib.import_module("explorer.plots").PLOTS
-        return list(enumerate(dict.fromkeys(plot.tab for plot in plots)))
+        return list(enumerate(dict.fromkeys(plot.tab for plot in PLOTS)))
 
     def _preset(self, title: str, path: Path) -> Action:
         return Action(title, "&Presets", lambda: self.open(path, as_example=True), "", f"Example session {path.name}")
@@ -145,16 +150,10 @@ class Commands:
         if path.suffix.lower() == ".toml":
             self.open(path)
             return
-        try:
-            spectrum = spectrum_of(path)
-            spectrum.law()
-        except ValueError as error:
-            self._window.say(str(error))
-            return
-        experiment = importlib.import_module("kernels.experiment").with_kind(
-            self._session.experiment, "spectrum", spectrum
-        )
-        self._window.edit(experiment=experiment)
+        self._window.run_job(f"reading {path.name}", partial(_read, path), self._use_spectrum)
+
+    def _use_spectrum(self, spectrum: Spectrum) -> None:
+        self._window.edit(experiment=with_kind(self._session.experiment, "spectrum", spectrum))
 
     def may_leave(self) -> bool:
         """Whether the window may close: work that is nowhere saved is asked about, unless nothing was changed."""
@@ -171,7 +170,6 @@ class Commands:
 
     def offer_recovery(self) -> None:
         """Offer the state of a program that did not end as it should."""
-        recovery = importlib.import_module("explorer.recovery")
         left = recovery.left_behind()
         if left is None:
             return
@@ -185,6 +183,8 @@ class Commands:
         def answered(result: int) -> None:
             if result == QMessageBox.StandardButton.Yes:
                 self.open(left, as_example=True)
+                # It was never saved by the person.
+                self._window.show_path(None, None)
             recovery.discard()
 
         box.finished.connect(answered)
@@ -202,27 +202,27 @@ class Commands:
 
     # ------------------------------------------------------------------------------------------- exports
 
-    def export(self, name: str, path: Path) -> bool:
+    def export(self, name: str, path: Path) -> None:
         """Write one plot as it is shown; the suffix chooses the format."""
         canvas = self._window.tabs.canvas(name)
-        try:
-            save(canvas.figure, path, self._metadata(), canvas.hidden)
-        except (ValueError, WriteError) as error:
-            self._window.say(str(error))
-            return False
-        self._window.say(f"Exported {path}.")
-        return True
+        work = partial(save, canvas.figure, path, self._metadata(), canvas.hidden)
+        self._window.run_job(f"export of {path.name}", work, lambda _none: self._window.say(f"Exported {path}."))
 
     def copy_plot(self, name: str = "") -> None:
         """Put picture, values and drawing of a plot on the clipboard."""
         canvas = self._window.tabs.canvas(name or self._window.tabs.active)
-        data = QMimeData()
-        image: QImage = canvas.grab().toImage()
-        data.setImageData(image)
-        data.setText(to_csv(canvas.figure, self._metadata(), canvas.hidden).decode())
-        data.setData("image/svg+xml", to_svg(canvas.figure, self._metadata(), hidden=canvas.hidden))
-        self._clipboard(lambda board: board.setMimeData(data))
-        self._window.say("Copied the plot: its picture, its drawing and its values.")
+        image, metadata = canvas.grab().toImage(), self._metadata()
+        work = partial(_drawn, canvas.figure, metadata, canvas.hidden)
+
+        def put(texts: tuple[bytes, bytes]) -> None:
+            data = QMimeData()
+            data.setImageData(image)
+            data.setText(texts[0].decode())
+            data.setData("image/svg+xml", texts[1])
+            self._clipboard(lambda board: board.setMimeData(data))
+            self._window.say("Copied the plot: its picture, its drawing and its values.")
+
+        self._window.run_job("copy of the plot", work, put)
 
     def for_plot(self, tabs: Any, name: str) -> list[QAction]:
         """The context menu of one plot."""
@@ -239,19 +239,14 @@ class Commands:
             made.append(action)
         return made
 
-    def export_all(self, folder: Path) -> bool:
+    def export_all(self, folder: Path) -> None:
         """Write report, tables, session and all plots."""
-        reporting = importlib.import_module("explorer.reporting")
-        try:
-            written = reporting.write_all(self._session, folder)
-        except (ValueError, WriteError) as error:
-            self._window.say(str(error))
-            return False
-        self._window.say(f"Wrote {len(written)} files into {folder}.")
-        return True
+        work = partial(write_all, self._session, folder)
+        said = f"Wrote report, tables and all plots into {folder}."
+        self._window.run_job(f"export into {folder.name}", work, lambda _paths: self._window.say(said))
 
     def _metadata(self) -> dict[str, str]:
-        return importlib.import_module("explorer.reporting").metadata(self._session.experiment)
+        return metadata(self._session.experiment)
 
     @property
     def _session(self) -> Session:
@@ -289,8 +284,8 @@ class Commands:
 
     # ------------------------------------------------------------------------------------------- the rest
 
-    def _copy_text(self, how: str) -> None:
-        text = getattr(importlib.import_module("explorer.copying"), how)(self._session.experiment)
+    def _copy_text(self, how: Callable[[Experiment], str]) -> None:
+        text = how(self._session.experiment)
         self._clipboard(lambda board: board.setText(text))
         self._window.say(f"Copied {len(text.splitlines())} lines; they print the numbers shown here.")
 
@@ -335,12 +330,22 @@ class Commands:
         )
 
     def _formulas(self) -> None:
-        text = importlib.import_module("explorer.listing")
         box = QMessageBox(self._window)
         box.setWindowTitle("Formulas and sources")
         box.setText("Every spectrum, process, grid, sampler and start with formula and source:")
-        box.setDetailedText(text.as_text(text.catalog()))
+        box.setDetailedText(as_text(catalog()))
         box.open()
+
+
+def _read(path: Path) -> Spectrum:
+    """The spectrum that a file stands for, once it has been read without complaint."""
+    spectrum = spectrum_of(path)
+    spectrum.law()
+    return spectrum
+
+
+def _drawn(figure: Figure, said: dict[str, str], hidden: frozenset[str]) -> tuple[bytes, bytes]:
+    return to_csv(figure, said, hidden), to_svg(figure, said, hidden=hidden)
 
 
 _SAME = "Text that prints the same numbers as shown here"

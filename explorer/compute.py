@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from explorer.files import WriteError
+
 log = logging.getLogger(__name__)
 
 PATIENCE = 0.025
@@ -61,6 +63,7 @@ class ComputeService(QObject):
     """
 
     started = pyqtSignal(object)
+    """The names of the tasks of the request that begins."""
     answered = pyqtSignal(object)
     failed = pyqtSignal(object)
     finished = pyqtSignal(object, float)
@@ -105,12 +108,13 @@ class ComputeService(QObject):
     def _work(self) -> None:
         while (request := self._next()) is not None:
             begin = time.perf_counter()
-            self.started.emit(request.question)
+            self.started.emit(", ".join(task.name for task in request.tasks))
             for task in request.tasks:
                 if self._closing:
                     return
                 self._run(request, task)
             self._last_seconds = time.perf_counter() - begin
+            self._running = False
             self.finished.emit(request.question, self._last_seconds)
 
     def _next(self) -> Request | None:
@@ -128,7 +132,7 @@ class ComputeService(QObject):
         begin = time.perf_counter()
         try:
             result = task.run()
-        except ValueError as error:
+        except (ValueError, WriteError) as error:
             self.failed.emit(Failure(request.question, task.name, str(error), expected=True))
         except Exception as error:  # the window outlives any defect of the numerics
             log.exception("task %s failed on %r", task.name, request.question)

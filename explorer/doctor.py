@@ -8,7 +8,20 @@ import sys
 from explorer import VERSION
 from explorer.system import missing
 
-PACKAGES = ("torch", "numpy", "scipy", "PyQt6", "PyQt6-Qt6", "pyqtgraph", "matplotlib")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "PyQt6",
+    "PyQt6-Qt6",
+    "pyqtgraph",
+    "matplotlib",
+    "pillow",
+    "jaxtyping",
+    "platformdirs",
+    "psutil",
+    "tomli-w",
+)
 
 
 def findings() -> tuple[list[str], bool]:

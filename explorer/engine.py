@@ -3,6 +3,7 @@
 import torch
 
 from explorer import copying, export, panels, recovery, reporting, session
+from explorer.commands import Commands
 from explorer.form import Form
 from explorer.plots import PLOTS
 from explorer.tabs import Tabs
@@ -14,6 +15,7 @@ torch.set_num_threads(1)
 
 __all__ = [
     "PLOTS",
+    "Commands",
     "Form",
     "Tabs",
     "ablation",

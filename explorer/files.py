@@ -4,6 +4,7 @@ import errno
 import os
 import secrets
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 _REASONS = {
@@ -48,9 +49,40 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         raise WriteError(asked, cause) from cause
 
 
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Put every content at its path, or change nothing: all are on the disk before the first takes its name.
+
+    Raises `WriteError`.
+    """
+    staged: dict[Path, Path] = {}
+    target = Path()
+    try:
+        for target, data in contents.items():
+            if target.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            staged[target] = _staged(target, data)
+        for target, temporary in staged.items():
+            temporary.replace(target)
+    except OSError as cause:
+        raise WriteError(target, cause) from cause
+    finally:
+        for temporary in staged.values():
+            temporary.unlink(missing_ok=True)
+
+
 def _replace(target: Path, data: bytes) -> None:
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    temporary = _staged(target, data)
+    try:
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _staged(target: Path, data: bytes) -> Path:
+    """The data in a temporary file beside the target, safely on the disk."""
     # Not derived from the target's name: a name of the greatest legal length must still work.
     temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
     try:
@@ -60,7 +92,7 @@ def _replace(target: Path, data: bytes) -> None:
             os.fsync(stream.fileno())
         if target.exists():
             temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    return temporary

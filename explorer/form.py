@@ -238,6 +238,9 @@ class Form(QWidget):
             row.arrange(label, stacked=room < LEGIBLE * wished)
         for group in self._groups.values():
             group.arrange(label, stacked=room < title)
+        content = self._scroll.widget()
+        if content is not None:
+            self._scroll.setMinimumWidth(content.minimumSizeHint().width() + bar.sizeHint().width())
 
     def _filter(self, text: str) -> None:
         found = self._body.filter(text.lower().split())

@@ -12,7 +12,7 @@ import numpy as np
 import explorer
 from explorer.copying import as_command
 from explorer.export import EXPERIMENT, to_png, to_svg
-from explorer.files import write_atomically
+from explorer.files import write_together
 from explorer.plots import PLOTS
 from explorer.session import Session, to_text
 from kernels.experiment import Experiment, to_dict
@@ -132,6 +132,5 @@ def write_all(session: Session, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"{folder}: cannot be made a folder ({(error.strerror or str(error)).lower()}).") from None
-    for name, content in files.items():
-        write_atomically(folder / name, content)
+    write_together({folder / name: content for name, content in files.items()})
     return [folder / name for name in files]

@@ -10,7 +10,7 @@ import tomli_w
 
 from explorer.files import write_atomically
 from explorer.marks import Style, identity
-from kernels.experiment import Experiment, component_from_dict, from_dict, to_dict
+from kernels.experiment import Experiment, carried, component_from_dict, from_dict, to_dict
 from kernels.grids import TimeGrid
 from kernels.param import Component, declarations, leaves
 from kernels.param import Path as PathDeclaration
@@ -26,7 +26,8 @@ class Session:
 
     `samplers` and `grids` are drawn beside the experiment, each of one with each of the other; `pins` are former
     experiments kept as references; `swept` is the number on the abscissa of the sweep; `stops` and `budgets`
-    (numbers of score evaluations) span the ablation table.
+    (numbers of score evaluations) span the ablation table; `followed` are the ranks, from 1, of the modes whose
+    variance is drawn along time, a few over the whole spectrum if there are none.
     """
 
     experiment: Experiment = dataclasses.field(default_factory=Experiment)
@@ -36,6 +37,7 @@ class Session:
     swept: str = "sampler.stochasticity"
     stops: tuple[float, ...] = (1e-5, 1e-3)
     budgets: tuple[int, ...] = (50, 250)
+    followed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,23 +87,55 @@ def difference(other: Experiment, reference: Experiment) -> str:
 def items(session: Session) -> list[Item]:
     """The experiment, those compared with it, and the pins; identities by position, the same on every plot."""
     present = session.experiment
-    found: list[tuple[str, Experiment]] = [(named(present.sampler), present)]
+    grids = (present.grid, *(carried(grid, present.grid) for grid in session.grids))
+
+    def label(sampler: Sampler, grid: TimeGrid) -> str:
+        # Only what is compared tells items apart; with nothing compared the sampler gives the name.
+        names = [named(sampler)] if session.samplers or not session.grids else []
+        return " · ".join(names + ([_told_apart(grid, grids)] if session.grids else []))
+
+    found: list[tuple[str, Experiment]] = [(label(present.sampler, present.grid), present)]
     for sampler in session.samplers or (present.sampler,):
-        for grid in session.grids or (present.grid,):
+        for chosen in session.grids or (present.grid,):
+            # Like is compared with like: a grid keeps its shape, and follows the present one in steps and range.
+            grid = carried(chosen, present.grid)
             try:
                 other = dataclasses.replace(present, sampler=sampler, grid=grid)
             except ValueError:
                 continue
             if all(other != experiment for _, experiment in found):
-                names = [named(sampler)] if session.samplers or not session.grids else []
-                found.append((" · ".join(names + ([type(grid).__name__] if session.grids else [])), other))
+                found.append((label(sampler, grid), other))
     for pin in session.pins:
         found.append((f"pin: {difference(pin, present)}", pin))
-    return [Item(label, experiment, identity(k)) for k, (label, experiment) in enumerate(found)]
+    labels = _numbered([label for label, _ in found])
+    return [Item(labels[k], experiment, identity(k)) for k, (_, experiment) in enumerate(found)]
 
 
-def to_text(session: Session) -> str:
-    """The session as TOML, with a digest of every file that it reads."""
+def _told_apart(grid: TimeGrid, others: tuple[TimeGrid, ...]) -> str:
+    """The kind, with the parameters in which it differs from others of its kind."""
+    same = [other for other in others if type(other) is type(grid)]
+    varying = [
+        f"{declaration.symbol or name}={_text(getattr(grid, name))}"
+        for name, declaration in declarations(type(grid)).items()
+        if any(getattr(other, name) != getattr(grid, name) for other in same)
+    ]
+    return type(grid).__name__ + (f"({', '.join(varying)})" if varying else "")
+
+
+def _numbered(labels: list[str]) -> list[str]:
+    """Labels that are still alike are counted: a plot tells its curves apart by them."""
+    made: list[str] = []
+    for label in labels:
+        unique, count = label, 1
+        while unique in made:
+            count += 1
+            unique = f"{label} ({count})"
+        made.append(unique)
+    return made
+
+
+def to_text(session: Session, *, digests: bool = True) -> str:
+    """The session as TOML, with a digest of every file that it reads if asked for: that takes reading them."""
     data: dict[str, Any] = {
         "version": VERSION,
         "swept": session.swept,
@@ -111,7 +145,8 @@ def to_text(session: Session) -> str:
         "samplers": [to_dict(sampler) for sampler in session.samplers],
         "grids": [to_dict(grid) for grid in session.grids],
         "pins": [to_dict(pin) for pin in session.pins],
-        "files": _digests(session),
+        "followed": list(session.followed),
+        "files": _digests(session) if digests else {},
     }
     return tomli_w.dumps(data)
 
@@ -137,21 +172,32 @@ def from_text(text: str) -> Session:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"this is no session file: {error}.") from None
+    except RecursionError:
+        raise ValueError("this is no session file: its tables lie too deep in each other.") from None
     version = data.get("version")
-    if not isinstance(version, int) or not 1 <= version <= VERSION:
+    if type(version) is not int or not 1 <= version <= VERSION:
         raise ValueError(f"the session has version {version!r}, this program reads versions up to {VERSION}.")
     known = {"version", "files", *(field.name for field in dataclasses.fields(Session))}
     for name in data:
         if name not in known:
             raise ValueError(f"the session has an unknown entry {name!r}; known are {', '.join(sorted(known))}.")
+    swept: Any = data.get("swept", Session.swept)
+    if not isinstance(swept, str):
+        raise ValueError(f"swept must be the path of a number, got {swept!r}.")
+    files: Any = data.get("files", {})
+    if not isinstance(files, dict) or not all(
+        isinstance(digest, str) for digest in cast(dict[str, Any], files).values()
+    ):
+        raise ValueError(f"files must be a table of paths and digests, got {files!r}.")
     return Session(
         experiment=from_dict(data.get("experiment", {})),
         samplers=tuple(component_from_dict("sampler", part) for part in _list(data, "samplers")),
         grids=tuple(component_from_dict("grid", part) for part in _list(data, "grids")),
         pins=tuple(from_dict(part) for part in _list(data, "pins")),
-        swept=str(data.get("swept", Session.swept)),
+        swept=swept,
         stops=tuple(_number(value) for value in _list(data, "stops", Session.stops)),
-        budgets=tuple(int(_number(value)) for value in _list(data, "budgets", Session.budgets)),
+        budgets=tuple(_whole(value) for value in _list(data, "budgets", Session.budgets)),
+        followed=tuple(_whole(value) for value in _list(data, "followed")),
     )
 
 
@@ -164,8 +210,14 @@ def _list(data: dict[str, Any], name: str, default: tuple[Any, ...] = ()) -> lis
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e9:
-        raise ValueError(f"stops and budgets must be nonnegative numbers, got {value!r}.")
+        raise ValueError(f"stops, budgets and followed modes must be nonnegative numbers, got {value!r}.")
     return float(value)
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError(f"budgets and followed modes must be whole numbers, got {value!r}.")
+    return int(_number(value))
 
 
 def changed_files(text: str) -> list[str]:

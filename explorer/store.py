@@ -37,8 +37,10 @@ class Store(QObject):
 
     def set(self, session: object, *, dragging: bool = False) -> None:
         """Make this the present session; during a drag only its first change is kept in the history."""
-        continues, self._dragging = self._dragging, dragging
-        if session == self._session:
+        continues, same = self._dragging, session == self._session
+        # A drag begins with its first change: a press alone is none.
+        self._dragging = dragging and (continues or not same)
+        if same:
             return
         if not continues:
             self._past = [*self._past[-MOST:], self._session]

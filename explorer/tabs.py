@@ -86,7 +86,7 @@ class Tabs(QTabWidget):
     def seen(self) -> list[Plot]:
         """Plots of the present tab."""
         title = self.titles[self.currentIndex()]
-        return [plot for plot in PLOTS if plot.tab == title and (not self._maximized or plot.name == self._maximized)]
+        return [plot for plot in PLOTS if plot.tab == title and self._has_room(plot)]
 
     def show_figure(self, name: str, figure: Figure, *, current: bool) -> None:
         """Draw; `current` tells whether this answers the present question."""
@@ -108,8 +108,10 @@ class Tabs(QTabWidget):
     def maximize(self, name: str) -> None:
         """Give one plot the whole tab, or with the same name again, all of them."""
         self._maximized = "" if self._maximized == name else name
-        title = self._plots[name].tab
         for plot in PLOTS:
-            if plot.tab == title:
-                self._canvases[plot.name].setVisible(self._maximized in ("", plot.name))
+            self._canvases[plot.name].setVisible(self._has_room(plot))
         self.seen_changed.emit()
+
+    def _has_room(self, plot: Plot) -> bool:
+        """Whether no other plot of the same tab is maximized."""
+        return self._maximized in ("", plot.name) or self._plots[self._maximized].tab != plot.tab

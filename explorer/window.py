@@ -5,12 +5,14 @@ Nothing here imports torch at the top: the shell is painted while the engine is 
 
 import dataclasses
 import importlib
+import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import platformdirs
-from PyQt6.QtCore import QByteArray, QSettings, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PyQt6.QtWidgets import QApplication, QDockWidget, QLabel, QMainWindow, QScrollArea, QWidget
 
@@ -38,6 +40,7 @@ class Window(QMainWindow):
         self.resize(1380, 860)
         self.setAcceptDrops(True)
         self._smoke, self._painted, self._built = smoke, False, False
+        self._failures: list[str] = []
         self._path: Path | None = None
         self._saved: object = None
         place = Path(platformdirs.user_config_dir("wasserscope")) / "window.ini"
@@ -68,19 +71,22 @@ class Window(QMainWindow):
         self._engine: Any = importlib.import_module("explorer.engine")
         engine, panels = self._engine, self._engine.panels
         self.store = Store(session, self)
-        self.compute = ComputeService(self)
+        # Answers to a moving slider must not wait behind a table or an export.
+        self.compute, self.jobs = ComputeService(self), ComputeService(self)
+        self._awaited: dict[str, Callable[[Any], object]] = {}
         self._saved = session
         self.form = engine.Form(session.experiment, select_kind=self._select_kind)
         self.compare, self.pins, self.ablation = panels.ComparePanel(), panels.PinsPanel(), panels.AblationPanel()
-        self.sweep_bar, self.log = panels.SweepBar(), panels.LogPanel()
-        commands = importlib.import_module("explorer.commands")
-        self._commands = commands.Commands(self)
-        self.tabs = engine.Tabs(self._commands.for_plot, {"Sweep": self.sweep_bar})
+        self.sweep_bar, self.modes_bar, self.log = panels.SweepBar(), panels.ModesBar(), panels.LogPanel()
+        self._log_handler = panels.LogHandler(self.log)
+        logging.getLogger().addHandler(self._log_handler)
+        self._commands = engine.Commands(self)
+        self.tabs = engine.Tabs(self._commands.for_plot, {"Sweep": self.sweep_bar, "Spectrum": self.modes_bar})
         self.setCentralWidget(self.tabs)
-        self._left.setWidget(_scrolled(self.form))
+        self._left.setWidget(self.form)
         right, below = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
-        compare = self._dock("Compare", right, _scrolled(self.compare))
-        pins = self._dock("Pins", right, _scrolled(self.pins))
+        compare = self._dock("Compare", right, _Scrolled(self.compare))
+        pins = self._dock("Pins", right, _Scrolled(self.pins))
         table, log = self._dock("Ablation table", below, self.ablation), self._dock("Log", below, self.log)
         self.tabifyDockWidget(compare, pins)
         self.tabifyDockWidget(table, log)
@@ -120,12 +126,17 @@ class Window(QMainWindow):
         self.form.changed.connect(self._edited)
         self.form.refused.connect(self.say)
         self.form.sweep_requested.connect(self._sweep)
-        for panel in (self.compare, self.pins, self.sweep_bar):
+        for panel in (self.compare, self.pins, self.sweep_bar, self.modes_bar):
             panel.changed.connect(self.store.set)
+        self.tabs.canvas("spectrum").clicked.connect(self._follow)
         self.ablation.requested.connect(self._tabulate)
         self.tabs.seen_changed.connect(self._ask)
         self.tabs.said.connect(self.say)
         self.compute.started.connect(self._begin)
+        self.jobs.started.connect(self._begin)
+        self.jobs.answered.connect(self._deliver)
+        self.jobs.failed.connect(self._fail_job)
+        self.jobs.finished.connect(self._rest_job)
         self.compute.answered.connect(self._receive)
         self.compute.failed.connect(self._fail)
         self.compute.finished.connect(self._rest)
@@ -158,7 +169,7 @@ class Window(QMainWindow):
 
     def _show(self, session: Any) -> None:
         self.form.set_value(session.experiment)
-        for panel in (self.compare, self.pins, self.ablation, self.sweep_bar):
+        for panel in (self.compare, self.pins, self.ablation, self.sweep_bar, self.modes_bar):
             panel.set_value(session)
         self._commands.refresh()
         self._ask()
@@ -181,10 +192,34 @@ class Window(QMainWindow):
         table = self._engine.ablation.ablation
         work = partial(table, present, samplers, grids, session.stops, session.budgets)
         self.ablation.set_busy(True)
-        self.compute.post("table", Request(session, (Task("ablation table", work),)))
+        self.run_job("ablation table", work, self._tabulated)
 
-    def _begin(self, question: object) -> None:
-        self._state.setText("computing …")
+    def _tabulated(self, table: object) -> None:
+        self.ablation.set_busy(False)
+        self.ablation.set_table(table)
+
+    def _follow(self, rank: float, _variance: float) -> None:
+        if round(rank) >= 1:
+            self.modes_bar.toggle(round(rank))
+
+    def run_job(self, name: str, work: Callable[[], object], deliver: Callable[[Any], object]) -> None:
+        """Do longer work beside the window; `deliver` takes its result, a failure is told."""
+        self._awaited[name] = deliver
+        self.jobs.post(name, Request(name, (Task(name, work),)))
+
+    def _deliver(self, answer: Answer) -> None:
+        self._awaited.pop(answer.name)(answer.result)
+
+    def _fail_job(self, failure: Failure) -> None:
+        self._awaited.pop(failure.name)
+        self.ablation.set_busy(False)
+        self.say(failure.sentence)
+
+    def _rest_job(self, name: str, seconds: float) -> None:
+        self._state.setText(f"{name}: {seconds:.1f} s on CPU")
+
+    def _begin(self, names: str) -> None:
+        self._state.setText(f"computing {_shortened(names, 48)}")
 
     def _receive(self, answer: Answer) -> None:
         if answer.name == "totals":
@@ -193,17 +228,13 @@ class Window(QMainWindow):
             self.pins.set_values(totals)
             if answer.question == self.session:
                 self._message.setText(self._engine.session.headline(self.session, totals))
-        elif answer.name == "ablation table":
-            self.ablation.set_busy(False)
-            self.ablation.set_table(answer.result)
         else:
             figure: Any = answer.result
             self.tabs.show_figure(answer.name, figure, current=answer.question == self.session)
 
     def _fail(self, failure: Failure) -> None:
-        if failure.name == "ablation table":
-            self.ablation.set_busy(False)
-        elif failure.name != "totals":
+        self._failures.append(failure.sentence)
+        if failure.name != "totals":
             self.tabs.canvas(failure.name).set_error(failure.sentence)
             self.tabs.canvas(failure.name).set_busy(False)
         self.say(failure.sentence)
@@ -217,10 +248,14 @@ class Window(QMainWindow):
                 QTimer.singleShot(100, self._end_smoke)
 
     def _end_smoke(self) -> None:
-        saved = self.grab().save(self._smoke)
-        if not saved:
-            self.say(f"Cannot write {self._smoke}: choose a folder that exists and a name ending in .png.")
-        QApplication.exit(0 if saved else 2)
+        if not self._failures and not self.grab().save(self._smoke):
+            self._failures.append(f"cannot write {self._smoke}: choose a folder that exists and a name ending in .png.")
+        QApplication.exit(2 if self._failures else 0)
+
+    @property
+    def failures(self) -> list[str]:
+        """What could not be drawn, in plain words."""
+        return self._failures
 
     def say(self, sentence: str) -> None:
         """Tell a person something in plain words, in the status bar and in the log."""
@@ -284,7 +319,7 @@ class Window(QMainWindow):
 
     def _keep(self) -> None:
         if self.session != self._saved:
-            self._engine.recovery.keep(self._engine.session.to_text(self.session))
+            self._engine.recovery.keep(self._engine.session.to_text(self.session, digests=False))
 
     def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:
         """Files are welcome."""
@@ -315,17 +350,31 @@ class Window(QMainWindow):
         if self._built:
             self._built = False
             self._autosave.stop()
+            logging.getLogger().removeHandler(self._log_handler)
             self.compute.close()
+            self.jobs.close()
             self._engine.recovery.forget()
 
 
-def _scrolled(content: QWidget) -> QScrollArea:
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QScrollArea.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setWidget(content)
-    return area
+class _Scrolled(QScrollArea):
+    """Content that scrolls up and down only, and is never cut at its side."""
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(content)
+
+    def minimumSizeHint(self) -> QSize:
+        content, bar = self.widget(), self.verticalScrollBar()
+        assert content is not None
+        assert bar is not None
+        return QSize(content.minimumSizeHint().width() + bar.sizeHint().width(), 80)
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]} …"
 
 
 def _totals(engine: Any, session: Any) -> dict[str, float]:

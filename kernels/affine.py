@@ -33,10 +33,10 @@ class Affine:
 
     def __add__(self, other: "Affine | Tensor") -> "Affine":
         if isinstance(other, Tensor):
-            return Affine(self.unit, self.gains, self.shift + other, self.center, self.noise)
-        gains = tuple(a + b for a, b in zip(self.gains, other.gains, strict=True))
-        noise = {j: self.noise.get(j, 0.0) + other.noise.get(j, 0.0) for j in self.noise | other.noise}
-        return Affine(self.unit + other.unit, gains, self.shift + other.shift, self.center, noise)
+            return Affine(self.unit, self.gains, _plus(self.shift, other), self.center, self.noise)
+        gains = tuple(_plus(a, b) for a, b in zip(self.gains, other.gains, strict=True))
+        noise = {j: _plus(self.noise.get(j, 0.0), other.noise.get(j, 0.0)) for j in self.noise | other.noise}
+        return Affine(self.unit + other.unit, gains, _plus(self.shift, other.shift), self.center, noise)
 
     def __sub__(self, other: "Affine | Tensor") -> "Affine":
         return self + -1.0 * other
@@ -45,7 +45,7 @@ class Affine:
         noise = {j: _times(factor, coefficient) for j, coefficient in self.noise.items()}
         if isinstance(factor, Tensor):
             first, *memory = self.gains
-            gains = (_times(factor, self.unit + first), *(_times(factor, gain) for gain in memory))
+            gains = (_times(factor, _plus(first, self.unit)), *(_times(factor, gain) for gain in memory))
             return Affine(0.0, gains, _times(factor, self.unit * self.center + self.shift), self.center, noise)
         gains = tuple(_times(factor, gain) for gain in self.gains)
         return Affine(factor * self.unit, gains, _times(factor, self.shift), self.center, noise)
@@ -62,6 +62,13 @@ def _times(factor: Factor, value: Factor) -> Factor:
         by_step = value.ndim > 0 and value.shape[-1] == 1
         return 0.0 if by_step and not bool(value.any()) else factor * value
     return factor if value == 1.0 else 0.0 if value == 0.0 else factor * value
+
+
+def _plus(a: Factor, b: Factor) -> Factor:
+    """The sum, without work where one of the two is the number zero."""
+    if not isinstance(b, Tensor) and b == 0.0:
+        return a
+    return b if not isinstance(a, Tensor) and a == 0.0 else a + b
 
 
 class FreshNoise:

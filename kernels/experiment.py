@@ -64,17 +64,20 @@ def with_kind(experiment: Experiment, path: str, chosen: Component) -> Experimen
     parts: dict[str, Any] = {path: chosen}
     process: Process = parts.get("process", experiment.process)
     grid: TimeGrid = parts.get("grid", experiment.grid)
-    if path == "grid" and isinstance(grid, Spaced) and isinstance(experiment.grid, Spaced):
-        former = experiment.grid
-        grid = dataclasses.replace(
-            grid, steps=former.steps, start=former.start, stop=former.stop, to_zero=former.to_zero
-        )
+    if path == "grid":
+        grid = carried(grid, experiment.grid)
     if path == "process" or not _fits(grid, process):
         grid = fitted(grid, process)
     sampler: Sampler = parts.get("sampler", experiment.sampler)
     if path != "sampler" and sampler.refusal(process, grid.times(process)):
         sampler = applicable(process, grid.times(process))[0]()
     return dataclasses.replace(experiment, **{**parts, "grid": grid, "sampler": sampler})
+
+
+def carried(grid: TimeGrid, former: TimeGrid) -> TimeGrid:
+    """A grid with the number of steps and the range of another one, as far as both have them."""
+    shared = declarations(type(grid)).keys() & declarations(type(former)).keys() & {"steps", "start", "stop", "to_zero"}
+    return dataclasses.replace(grid, **{name: getattr(former, name) for name in shared})
 
 
 def fitted(grid: TimeGrid, process: Process) -> TimeGrid:
@@ -161,7 +164,8 @@ def _value(declaration: Declaration, value: Any, where: str) -> Any:
 def override(experiment: Experiment, assignments: list[tuple[str, str]]) -> Experiment:
     """The experiment with `path=value` assignments as typed on a command line, kinds before their parameters.
 
-    A process that is changed brings its usual start and stop to a grid whose own are not assigned.
+    A grid of another kind keeps the number of steps and the range; a process that is changed brings its usual start
+    and stop. Both give way to what is assigned.
 
     Errors: `ValueError` in one sentence naming the path, the value and what is allowed.
     """
@@ -173,6 +177,7 @@ def override(experiment: Experiment, assignments: list[tuple[str, str]]) -> Expe
             raise ValueError(f"there is no {family!r} in an experiment; known are {nearest_first(family, parts)}.")
         if not name:
             parts[family] = _parsed(Experiment, family, text)
+    parts["grid"] = carried(parts["grid"], experiment.grid)
     for path, text in assignments:
         family, _, name = path.partition(".")
         known = declarations(type(parts[family]))

@@ -188,8 +188,13 @@ def _stacked(pairs: Pairs) -> tuple[Tensor, Tensor]:
 def _weighted(terms: Tensor, counts: Tensor, mean_squares: Tensor) -> Tensor:
     """Sums over the last axis, terms at even places by count and those at odd places by squared mean."""
     sums = terms @ counts
-    sums[1::2] = terms[1::2] @ mean_squares
+    sums[1::2] = times_mean_squares(terms[1::2], mean_squares)
     return sums
+
+
+def times_mean_squares(terms: Tensor, mean_squares: Tensor) -> Tensor:
+    """Sums over the last axis weighted by squared means; where there is no mean an infinite factor does not count."""
+    return torch.where(mean_squares == 0, 0.0, terms * mean_squares).sum(-1)
 
 
 def _is_rough(term: Tensor, size: Tensor) -> Tensor:
@@ -203,11 +208,11 @@ def sample(
     levels: Levels,
     first: list[Panel],
     evaluate: Callable[[Float64[Tensor, " nodes"]], Float64[Tensor, "quantity columns nodes"]],
-    rounding: Callable[[Float64[Tensor, "quantity columns nodes"]], Float64[Tensor, "quantity columns"]],
+    is_resolved: Callable[[Float64[Tensor, "quantity columns nodes"], Float64[Tensor, "quantity columns"]], bool],
 ) -> Sampled:
     """Evaluate functions of the eigenvalue on panels, splitting those that are not resolved.
 
-    `rounding` tells the sizes of which rounding is a fraction: what is smaller than that need not be resolved.
+    `is_resolved` judges the values at a panel's nodes and the sizes of their last Chebyshev coefficients.
     """
     done: list[tuple[Panel, Tensor]] = []
     waiting = first
@@ -216,16 +221,10 @@ def sample(
         sizes = [len(p.nodes) for p in waiting]
         unresolved: list[Panel] = []
         for p, part in zip(waiting, values.split(sizes, -1), strict=True):
-            if p.matrix is None or _is_resolved(part, rounding(part)):
+            if p.matrix is None or is_resolved(part, _tail(part)):
                 done.append((p, part))
             else:
                 unresolved += p.split(levels)
         waiting = unresolved
     done.sort(key=lambda pair: pair[0].begin)
     return Sampled(levels, [p for p, _ in done], torch.cat([part for _, part in done], -1))
-
-
-def _is_resolved(values: Tensor, sizes: Tensor) -> bool:
-    allowed = RESOLVED * values.abs().amax(-1) + ROUNDING * sizes
-    # A comparison with nan is false: what has blown up is never resolved.
-    return bool((_tail(values) <= allowed).all())

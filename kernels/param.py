@@ -72,10 +72,7 @@ class Number(Declaration):
     def check(self, value: Any) -> float | int:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError(f"must be a number in {self.domain}, got {value!r}")
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf if value > 0 else -math.inf
+        number = _as_float(value)
         if self.integer and math.isfinite(number) and number != int(number):
             raise ValueError(f"must be a whole number in {self.domain}, got {value!r}")
         if number not in self.domain:
@@ -84,6 +81,14 @@ class Number(Declaration):
 
     def parse(self, text: str) -> float | int:
         return evaluate(text)
+
+
+def _as_float(value: float) -> float:
+    """The number as a float; a whole number that is too large for one becomes an infinity."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ class Numbers(Declaration):
             raise ValueError(f"must be a list of numbers in {self.domain}, got {value!r}")
         values = tuple[Any, ...](value)
         for position, item in enumerate(values):
-            if isinstance(item, bool) or not isinstance(item, (int, float)) or item not in self.domain:
+            if isinstance(item, bool) or not isinstance(item, (int, float)) or _as_float(item) not in self.domain:
                 raise ValueError(f"must hold numbers in {self.domain}, got {item!r} at position {position}")
         if len(values) < self.least:
             raise ValueError(f"must hold at least {self.least} numbers, got {len(values)}")

@@ -30,7 +30,7 @@ class Problem:
 
     def score_at(self, x: V, t: Anything) -> V:
         """Score of the noised law."""
-        return -1 / self._noised(self.score.data, t) * self._centered(x, t)
+        return -self._noised(self.score.data, t).reciprocal() * self._centered(x, t)
 
     def denoiser(self, x: V, t: Anything) -> V:
         """Expectation of the data given the state."""

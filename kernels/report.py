@@ -11,7 +11,18 @@ from torch import Tensor
 from kernels.arrays import Modes, Times
 from kernels.experiment import Experiment
 from kernels.gaussian import Gaussian, kl_of_deviation
-from kernels.nodes import Levels, Pairs, Panel, Terms, levels_of, panels, sample
+from kernels.nodes import (
+    RESOLVED,
+    ROUNDING,
+    Levels,
+    Pairs,
+    Panel,
+    Terms,
+    levels_of,
+    panels,
+    sample,
+    times_mean_squares,
+)
 from kernels.problem import Problem
 from kernels.run import Steps, Transition, accumulate, transitions, variances
 
@@ -33,6 +44,8 @@ SNAPSHOTS = 128
     START_MEAN,
 ) = range(10)
 MEANS = [MEAN, STEP_MEAN, START_MEAN]
+VARIANCES = [VARIANCE, STEP_VARIANCE]
+MOST_RANGE = 1e8
 
 
 @dataclass(frozen=True)
@@ -130,7 +143,7 @@ class Solution:
         self._snapshots = snapshots
         self._has_mean = bool(self.levels.mean_squares.any())
         self._unstable: list[tuple[Tensor, Tensor]] = []
-        self._sampled = sample(self.levels, first, self._evaluate, _rounding)
+        self._sampled = sample(self.levels, first, self._evaluate, _is_resolved)
 
     @cached_property
     def times(self) -> Times:
@@ -226,7 +239,10 @@ class Solution:
         values, levels = self._sampled.at_levels(-1), self.levels
         last = torch.tensor([len(self.times) - 1])
         squares = [square[0] for square, _ in self._source_terms(values.unsqueeze(1), last)]
-        sums = [levels.counts @ a + levels.mean_squares @ b for a, b in zip(squares[::2], squares[1::2], strict=True)]
+        sums = [
+            levels.counts @ a + times_mean_squares(b, levels.mean_squares)
+            for a, b in zip(squares[::2], squares[1::2], strict=True)
+        ]
         return Sources(*(total.sqrt() for total in sums)), values
 
     def path(self) -> Path:
@@ -270,7 +286,9 @@ class Solution:
         share = torch.where(square > 0, squares / square, 0.0)
         stable = self._is_stable() & values[VARIANCE].isfinite()
         modes = ByMode(eigenvalue, mean + mean_error, values[VARIANCE], error, mean_error, share, stable)
-        divergence = torch.nan_to_num(kl_of_deviation(deviation, mean_error, eigenvalue), nan=torch.inf)
+        divergence = torch.nan_to_num(
+            kl_of_deviation(deviation, mean_error, eigenvalue), nan=torch.inf, posinf=torch.inf
+        )
         return ErrorReport(self.experiment.calls, sources, float(divergence), float(square), modes)
 
     def _is_stable(self) -> Bool[Tensor, " modes"]:
@@ -293,18 +311,22 @@ def _overshoots(moves: Transition, problem: Problem, steps: Steps) -> Bool[Tenso
         half, product = 0.5 * gain, -moves.gain[0, 1] * remembered
         spread = half.square() - product
         gain = torch.where(spread >= 0, half - spread.clamp_min(0).sqrt(), -product.clamp_min(0).sqrt())
-    turned = gain < 0
-    if not bool(turned.any()):
-        return torch.zeros(gain.shape[1], dtype=torch.bool)
-    before, after = variances(problem, steps.t0), variances(problem, steps.t1)
-    return (turned & (gain.square() * before > after)).any(0)
+    # Most steps of most runs turn nothing around: only the others are looked at closely.
+    rows = (gain.amin(1) < 0).nonzero().flatten()
+    gain = gain[rows].clamp_max(0)
+    before, after = variances(problem, steps.t0[rows]), variances(problem, steps.t1[rows])
+    return (gain.square() * before > after).any(0)
 
 
-def _rounding(values: Tensor) -> Tensor:
-    """Sizes, by quantity and column, of which rounding is a fraction: the exact variance, and one for means."""
-    sizes = values[EXACT].amax(-1).expand(len(values), -1).clone()
+def _is_resolved(values: Tensor, tail: Tensor) -> bool:
+    """Whether interpolation is exact to rounding: relative to the exact variance, and to one for means."""
+    sizes = values[EXACT].amax(-1).expand_as(tail).clone()
     sizes[MEANS] = 1.0
-    return sizes
+    largest = values.abs().amax(-1)
+    # Where a variance that grows spans many decades, an interpolant is exact for its largest values only.
+    low, high = values[VARIANCES].amin(-1), largest[VARIANCES]
+    # A comparison with nan is false: what has blown up is never resolved.
+    return bool((tail <= RESOLVED * largest + ROUNDING * sizes).all() and (high <= MOST_RANGE * low).all())
 
 
 def _terms(deviation: Tensor, variance: Tensor, reference: Tensor, mean: Tensor) -> Pairs:
@@ -317,7 +339,7 @@ def _root_difference(deviation: Tensor, variance: Tensor, reference: Tensor) -> 
     """sqrt(variance) - sqrt(reference) from the deviation of the variance, without cancellation."""
     # An interpolated variance next to a zero can come out negative by rounding.
     roots = variance.clamp_min(0).sqrt() + reference.sqrt()
-    difference = torch.where(roots > 0, deviation / roots, 0.0)
+    difference = torch.where(roots > 0, torch.maximum(deviation, -reference) / roots, 0.0)
     return torch.where(variance.isinf(), torch.inf, difference)
 
 

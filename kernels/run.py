@@ -133,8 +133,7 @@ def transitions(sampler: Sampler, problem: Problem, steps: Steps) -> Transition:
 
     if isinstance(sampler, OneStep):
         moved = sampler.step(Affine(1.0, (0.0,), 0.0, center), t0, t1, problem, FreshNoise(1, center))
-        small = full(moved.gains[0]) + (moved.unit - 1.0)
-        noise = full(moved.variance)
+        small, noise = full(_less_identity(moved)), full(moved.variance)
         defect = torch.addcmul(noise - change, exact0 * small, small + 2)
         shift = drift(moved)[None] if has_mean else None
         return Transition((1 + small)[None, None], shift, noise[None, None], defect[None, None])
@@ -143,7 +142,7 @@ def transitions(sampler: Sampler, problem: Problem, steps: Steps) -> Transition:
     x, former = Affine(1.0, (0.0, 0.0), 0.0, center), Affine(0.0, (0.0, 1.0), 1.0 if has_mean else 0.0, center)
     # What is remembered is a prediction of the data, centered at their mean.
     moved, output = method.step(x, former, before, t0, t1, problem)
-    small, reuse, remember = full(moved.gains[0]) + (moved.unit - 1.0), full(moved.gains[1]), full(output.gains[0])
+    small, reuse, remember = full(_less_identity(moved)), full(moved.gains[1]), full(output.gains[0])
     zero, root0, root1 = torch.zeros(shape, dtype=torch.float64), exact0.sqrt(), problem.exact_variance(t1).sqrt()
     # A first step makes no use of what is remembered, so that the run before it in the list does not matter.
     remembered = torch.cat([zero[:1], (remember * root0)[:-1]])
@@ -153,6 +152,11 @@ def transitions(sampler: Sampler, problem: Problem, steps: Steps) -> Transition:
     defect = torch.stack([torch.stack([error * (2 * root1 + error), cross]), torch.stack([cross, zero])])
     shift = torch.stack([drift(moved), full(output.unit * alpha0 + output.shift - 1)]) if has_mean else None
     return Transition(gain, shift, torch.zeros_like(defect), defect)
+
+
+def _less_identity(moved: Affine) -> Tensor | float:
+    """The gain on the state minus one, to full precision where the step is written as the state plus a change."""
+    return moved.gains[0] if moved.unit == 1.0 else moved.gains[0] + (moved.unit - 1.0)
 
 
 def accumulate(steps: Transition, most: int) -> tuple[Transition, list[int]]:

@@ -156,8 +156,8 @@ def test_a_checked_grid_has_the_steps_and_range_of_the_present_one(qtbot: QtBot,
     for kind in ("Karras", "AlignYourSteps", "Uniform"):
         check(qtbot, compare.grids, kind)
     karras = Karras(steps=20, start=0.9, stop=0.01, to_zero=True)
-    assert heard[-1].grids == (karras, AlignYourSteps(steps=20), present.grid)
-    assert [label for label, _ in texts(compare.legend)] == ["EulerMaruyama", "Karras", "AlignYourSteps"]
+    assert heard[-1].grids == (karras, AlignYourSteps(steps=20, to_zero=True), present.grid)
+    assert [label for label, _ in texts(compare.legend)] == ["Uniform", "Karras", "AlignYourSteps"]
 
 
 def test_grids_beside_a_list_of_levels_share_its_range() -> None:

@@ -228,8 +228,10 @@ class PlotView(GraphicsView):
         font.setPointSizeF(max(0.92 * font.pointSizeF(), 6.0) if font.pointSizeF() > 0 else 8.0)
         self._x_axis.font_used = self._y_axis.font_used = font
         width, height, figure = float(self.width()), float(self.height()), self.figure
-        # Names may need two lines; whether they do depends on the width, which is known well enough from last time.
-        self.surface.frame = replace(self.surface.frame, x=x, y=y)
+        # Names may need two lines; whether they do depends on the width, which follows from the height they take.
+        self.surface.frame = replace(
+            self.surface.frame, x=x, y=y, width=max(width - self._y_axis.size().width() - RIGHT, 10.0)
+        )
         self._x_axis.refresh(figure.x, figure.categories, x, self.surface.frame.width, empty=self.empty)
         below = self._x_axis.thickness()
         # Half of the number at the upper end of the axis stands above it.

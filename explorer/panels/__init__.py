@@ -6,7 +6,8 @@
 from explorer.panels.ablation import AblationPanel
 from explorer.panels.compare import ComparePanel
 from explorer.panels.log import LogHandler, LogPanel
+from explorer.panels.modes_bar import ModesBar
 from explorer.panels.pins import PinsPanel
 from explorer.panels.sweep_bar import SweepBar
 
-__all__ = ["AblationPanel", "ComparePanel", "LogHandler", "LogPanel", "PinsPanel", "SweepBar"]
+__all__ = ["AblationPanel", "ComparePanel", "LogHandler", "LogPanel", "ModesBar", "PinsPanel", "SweepBar"]

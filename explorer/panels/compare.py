@@ -14,8 +14,8 @@ from explorer.panels.checks import Checks
 from explorer.panels.items import ItemTable
 from explorer.panels.parts import Flow, Note, push_button, shown
 from explorer.session import Session, items
-from kernels.experiment import Experiment, steps_of
-from kernels.grids import TIME_GRIDS, AlignYourSteps, Spaced, TimeGrid
+from kernels.experiment import Experiment, carried, steps_of
+from kernels.grids import TIME_GRIDS, Spaced, TimeGrid
 from kernels.processes import Process
 from kernels.samplers import (
     DDIM,
@@ -48,15 +48,10 @@ def grid_like(kind: type[TimeGrid], experiment: Experiment) -> TimeGrid:
     present = experiment.grid
     if type(present) is kind:
         return present
-    steps: dict[str, Any] = {"steps": steps_of(present)}
-    if issubclass(kind, AlignYourSteps):
-        return kind(**steps)
-    if not issubclass(kind, Spaced):
-        return kind()
-    if isinstance(present, Spaced):
-        return kind(steps=present.steps, start=present.start, stop=present.stop, to_zero=present.to_zero)
+    if isinstance(present, Spaced) or not issubclass(kind, Spaced):
+        return carried(kind(), present)
     times = experiment.times
-    return kind(**steps, start=float(times[0]), stop=float(times[-1]))
+    return kind(steps=steps_of(present), start=float(times[0]), stop=float(times[-1]))
 
 
 def refusal(experiment: Experiment, sampler: Sampler, grid: TimeGrid) -> str:

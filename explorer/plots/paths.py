@@ -18,7 +18,8 @@ def chosen_ranks(modes: int) -> list[int]:
 def draw(session: Session) -> Figure:
     """The sampler's variance (solid) and the exact marginal's (dashed), by mode."""
     solution = solve(session.experiment)
-    ranks = chosen_ranks(len(solution.law.variance))
+    count = len(solution.law.variance)
+    ranks = [rank - 1 for rank in session.followed if 1 <= rank <= count] or chosen_ranks(count)
     followed = solution.followed(ranks)
     times = followed.times.numpy()
     marks: list[Mark] = []

@@ -54,7 +54,7 @@ def draw_snr(session: Session) -> Figure:
         Axis("time t", scale_for(levels.times) if wide else Axis("").scale),
         Axis("log α²/σ²"),
         (
-            Curve("log-SNR", levels.times, finite(levels.log_snr), identity(0)),
+            Curve("log-SNR", levels.times, finite(levels.log_snr), Style(identity(0).color)),
             Points("grid", grid.times, finite(grid.log_snr), Style(identity(0).color, marker="o")),
         ),
     )

@@ -69,5 +69,6 @@ def convergence(experiment: Experiment, points: int = 8) -> Convergence:
     kept = np.isin(counts, [count for count, _ in defined])
     rows[1, kept] = [changed.calls for _, changed in defined]
     for row, part in enumerate((sources.total, sources.discretization, sources.initialization, sources.truncation)):
-        rows[2 + row, kept] = part.numpy()
+        # A single run comes with all its columns, of which the last is its end.
+        rows[2 + row, kept] = part[-len(defined) :].numpy()
     return Convergence(*rows)

@@ -256,7 +256,8 @@ def test_what_is_stored_wrong_is_refused(plain: Any, sentence: str) -> None:
             lambda: Experiment(sampler=FlowEuler()),
             (
                 "FlowEuler needs the process FlowMatching, got VPLinear with Uniform; samplers that apply here: "
-                "EulerMaruyama, ExponentialIntegrator, DDIM, DDPM, AncestralVP, Heun, EDMHeun, RungeKutta4, DPMSolverPP2M."
+                "EulerMaruyama, ExponentialIntegrator, DDIM, DDPM, AncestralVP, Heun, EDMHeun, RungeKutta4, "
+                "DPMSolverPP2M."
             ),
         ),
         (
@@ -271,14 +272,16 @@ def test_what_is_stored_wrong_is_refused(plain: Any, sentence: str) -> None:
             lambda: Experiment(sampler=ExponentialIntegrator(), process=EDM()),
             (
                 "ExponentialIntegrator needs a variance-preserving process (VPLinear or VPCosine), got EDM with "
-                "Uniform; samplers that apply here: EulerMaruyama, DDIM, DDPM, Heun, EDMHeun, RungeKutta4, DPMSolverPP2M."
+                "Uniform; samplers that apply here: EulerMaruyama, DDIM, DDPM, Heun, EDMHeun, RungeKutta4, "
+                "DPMSolverPP2M."
             ),
         ),
         (
             lambda: Experiment(sampler=EulerMaruyama(), process=FlowMatching()),
             (
                 "EulerMaruyama with noise needs a finite diffusion coefficient at its first time; set grid.start "
-                "below the end of the process, or sampler.stochasticity=0, got FlowMatching with Uniform; samplers that apply here: "
+                "below the end of the process, or sampler.stochasticity=0, got FlowMatching with Uniform; samplers "
+                "that apply here: "
             ),
         ),
         (

@@ -203,7 +203,7 @@ def from_standard_normal(sampler: Sampler, process: Process, times: Sequence[flo
     """Law of one mode started from N(0, 1), which is N(0, sigma^2) only where alpha vanishes."""
     data = Gaussian(array([1.0]), array([ell]))
     moves = transitions(sampler, Problem(data, process, Score(data)), Steps.along(array(times)))
-    whole = accumulate(moves, 1)[0]
+    whole = accumulate(moves, 64)[0][-1:]
     assert whole.shift is not None
     gain, shift, noise = (float(part.flatten()[0]) for part in (whole.gain, whole.shift, whole.noise))
     first, last = (float(process.alpha(array(t))) for t in (times[0], times[-1]))

@@ -149,6 +149,18 @@ def test_errors_that_vanish_for_some_eigenvalue(steps: int) -> None:
             assert_same(Experiment(spectrum=spectrum, process=process, grid=grid, sampler=sampler), 1e-12)
 
 
+@pytest.mark.parametrize("steps", [20, 80, 200, 300])
+@pytest.mark.parametrize("stochasticity", [3.0, 30.0, 100.0, 1000.0])
+@pytest.mark.parametrize("scale", [1000.0, 10.0])
+def test_what_grows_is_resolved(scale: float, stochasticity: float, steps: int) -> None:
+    """Products of many gains beyond one are steep functions of the eigenvalue: their panels have to be split."""
+    grid = Uniform(steps=steps, start=80.0, stop=2e-3)
+    shaken = EulerMaruyama(stochasticity=stochasticity)
+    for condition in (80.0, 1e8):
+        spectrum = LogUniform(modes=400, condition=condition, scale=scale, mean=0.5)
+        assert_same(Experiment(spectrum=spectrum, process=EDM(), grid=grid, sampler=shaken), 1e-11)
+
+
 @pytest.mark.parametrize("steps", [400, 2000])
 def test_what_has_blown_up_is_infinite(steps: int) -> None:
     """Euler's step is unstable for the smallest modes; given steps enough the variance leaves the range of floats."""
@@ -191,4 +203,4 @@ def test_any_experiment_is_solved_and_interpolation_is_exact(experiment: Experim
     assert_same(experiment, 1e-11)
     larger = experiment.spectrum
     if isinstance(larger, PowerLaw):
-        assert_same(replace(experiment, spectrum=replace(larger, modes=1500)), 1e-11)
+        assert_same(replace(experiment, spectrum=replace(larger, modes=600)), 1e-11)
