@@ -3,8 +3,9 @@
     python benchmarks/exact.py
 
 The loop is what a notebook would hold: vectorized over modes, one pass per step. "loop, all" computes what the plots
-show and the program computes too: the sampler's law from its start and from an exact start, W2 of both to the exact law
-along time, stability by mode, the paths of three modes. "loop, end" propagates the two laws and takes W2 at the end only.
+show and the program computes too: the sampler's law from its start and from an exact start, W2 of both to the exact
+law along time, stability by mode, the paths of three modes. "loop, end" propagates the two laws and takes W2 at the
+end only.
 """
 
 import statistics

@@ -1,6 +1,7 @@
 """The command line: the same experiments without a window. Torch and Qt are imported only where they are used."""
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +24,9 @@ Without a command the window opens, on SESSION and with `path=value` assignments
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; the exit status is 2 after one sentence on standard error for bad input."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Formulas have Greek letters; a console that lacks them shows their names in escapes, and not an error.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         command = COMMANDS.get(given[0]) if given else None
         return command(given[1:]) if command else _window(given)

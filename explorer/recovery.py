@@ -1,12 +1,13 @@
 """The last state, kept aside while the program runs, and offered again after a crash."""
 
+import contextlib
 import os
 from pathlib import Path
 
 import platformdirs
 import psutil
 
-from explorer.files import WriteError, write_atomically
+from explorer.files import write_atomically
 
 
 def folder() -> Path:
@@ -20,13 +21,13 @@ def keep(text: str) -> None:
     try:
         place.mkdir(parents=True, exist_ok=True)
         write_atomically(place / f"{os.getpid()}.toml", text.encode())
-    except (OSError, WriteError):
+    except (OSError, UnicodeEncodeError):
         return
 
 
 def forget() -> None:
     """This program ends as it should."""
-    (folder() / f"{os.getpid()}.toml").unlink(missing_ok=True)
+    _remove(folder() / f"{os.getpid()}.toml")
 
 
 def left_behind() -> Path | None:
@@ -39,8 +40,17 @@ def discard() -> None:
     """Remove what programs that no longer run have left."""
     for path in folder().glob("*.toml"):
         if not _runs(path.stem):
-            path.unlink(missing_ok=True)
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def _runs(name: str) -> bool:
-    return name.isdecimal() and int(name) != os.getpid() and psutil.pid_exists(int(name))
+    try:
+        return name.isdecimal() and int(name) != os.getpid() and psutil.pid_exists(int(name))
+    except OverflowError:
+        # No process has such a number.
+        return False

@@ -104,7 +104,8 @@ def _numbered(columns: list[Any]) -> list[list[Any]]:
 def _csv(experiment: Experiment, header: list[str], rows: list[list[Any]]) -> str:
     text = io.StringIO()
     for key, value in metadata(experiment).items():
-        text.write(f"# {key}: {value}\n")
+        # A path may hold a line break, which must not end the comment.
+        text.write("".join(f"# {key}: {line}\n" for line in value.splitlines()))
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from math import ceil
+from typing import NamedTuple
 
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QAction
@@ -11,6 +11,15 @@ from PyQt6.QtWidgets import QGridLayout, QTabWidget, QVBoxLayout, QWidget
 from explorer.canvas import Canvas
 from explorer.marks import Figure
 from explorer.plots import PLOTS, Plot
+
+
+class Place(NamedTuple):
+    """Where a plot lies on its page."""
+
+    grid: QGridLayout
+    row: int
+    column: int
+    span: int
 
 
 class Tabs(QTabWidget):
@@ -25,6 +34,7 @@ class Tabs(QTabWidget):
         self.setAccessibleName("Plots")
         self._plots = {plot.name: plot for plot in PLOTS}
         self._canvases: dict[str, Canvas] = {}
+        self._places: dict[str, Place] = {}
         self._maximized = ""
         self._active = PLOTS[0].name
         self.titles = list(dict.fromkeys(plot.tab for plot in PLOTS))
@@ -50,11 +60,10 @@ class Tabs(QTabWidget):
             self._canvases[plot.name] = canvas
             # A lone plot in the last row takes its whole width.
             last_alone = position == len(plots) - 1 and len(plots) % columns
-            grid.addWidget(canvas, position // columns, position % columns, 1, columns if last_alone else 1)
-        for row in range(ceil(len(plots) / columns)):
-            grid.setRowStretch(row, 1)
-        for place in range(columns):
-            grid.setColumnStretch(place, 1)
+            place = Place(grid, position // columns, position % columns, columns if last_alone else 1)
+            grid.addWidget(canvas, place.row, place.column, 1, place.span)
+            self._places[plot.name] = place
+        self._share_room(grid)
         column.addLayout(grid, 1)
         return page
 
@@ -110,7 +119,21 @@ class Tabs(QTabWidget):
         self._maximized = "" if self._maximized == name else name
         for plot in PLOTS:
             self._canvases[plot.name].setVisible(self._has_room(plot))
+        for grid in {place.grid for place in self._places.values()}:
+            self._share_room(grid)
         self.seen_changed.emit()
+
+    def _share_room(self, grid: QGridLayout) -> None:
+        """Rows and columns without a plot that is seen give up their share."""
+        seen = [
+            place for name, place in self._places.items() if place.grid is grid and self._has_room(self._plots[name])
+        ]
+        rows = {place.row for place in seen}
+        columns = {place.column + k for place in seen for k in range(place.span)}
+        for row in range(grid.rowCount()):
+            grid.setRowStretch(row, int(row in rows))
+        for column in range(grid.columnCount()):
+            grid.setColumnStretch(column, int(column in columns))
 
     def _has_room(self, plot: Plot) -> bool:
         """Whether no other plot of the same tab is maximized."""

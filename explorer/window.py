@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import platformdirs
 from PyQt6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, pyqtSignal
@@ -26,6 +26,8 @@ ANSWER_PATIENCE_MS = 250
 DOCK_WIDTHS = (330, 270)
 DOCK_HEIGHT = 220
 
+Job = tuple[str, Callable[[Any], object]]
+
 
 class Window(QMainWindow):
     """The main window: a shell until `build` is called with a session."""
@@ -41,16 +43,19 @@ class Window(QMainWindow):
         self.setAcceptDrops(True)
         self._smoke, self._painted, self._built = smoke, False, False
         self._failures: list[str] = []
+        self._just_said = False
         self._path: Path | None = None
         self._saved: object = None
         place = Path(platformdirs.user_config_dir("wasserscope")) / "window.ini"
         self._settings = QSettings(str(place), QSettings.Format.IniFormat)
         self.is_dark = self._settings.value("dark", "false") == "true"
         self._message, self._state = QLabel(""), QLabel("loading the compute engine …")
+        self._headline = QLabel("")
         self._message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         bar = self.statusBar()
         assert bar is not None
         bar.addWidget(self._message, 1)
+        bar.addPermanentWidget(self._headline)
         bar.addPermanentWidget(self._state)
         waiting = QLabel("Loading the compute engine …")
         waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -73,7 +78,6 @@ class Window(QMainWindow):
         self.store = Store(session, self)
         # Answers to a moving slider must not wait behind a table or an export.
         self.compute, self.jobs = ComputeService(self), ComputeService(self)
-        self._awaited: dict[str, Callable[[Any], object]] = {}
         self._saved = session
         self.form = engine.Form(session.experiment, select_kind=self._select_kind)
         self.compare, self.pins, self.ablation = panels.ComparePanel(), panels.PinsPanel(), panels.AblationPanel()
@@ -168,6 +172,10 @@ class Window(QMainWindow):
         self.tabs.setCurrentIndex(self.tabs.titles.index("Sweep"))
 
     def _show(self, session: Any) -> None:
+        # What was said with this change stays to be read; what was said before is over.
+        if not self._just_said:
+            self._message.clear()
+        self._just_said = False
         self.form.set_value(session.experiment)
         for panel in (self.compare, self.pins, self.ablation, self.sweep_bar, self.modes_bar):
             panel.set_value(session)
@@ -204,18 +212,19 @@ class Window(QMainWindow):
 
     def run_job(self, name: str, work: Callable[[], object], deliver: Callable[[Any], object]) -> None:
         """Do longer work beside the window; `deliver` takes its result, a failure is told."""
-        self._awaited[name] = deliver
-        self.jobs.post(name, Request(name, (Task(name, work),)))
+        # The function travels with the question: the same job may be asked for again before it has been answered.
+        self.jobs.post(name, Request((name, deliver), (Task(name, work),)))
 
     def _deliver(self, answer: Answer) -> None:
-        self._awaited.pop(answer.name)(answer.result)
+        _name, deliver = cast(Job, answer.question)
+        deliver(answer.result)
 
     def _fail_job(self, failure: Failure) -> None:
-        self._awaited.pop(failure.name)
         self.ablation.set_busy(False)
         self.say(failure.sentence)
 
-    def _rest_job(self, name: str, seconds: float) -> None:
+    def _rest_job(self, question: object, seconds: float) -> None:
+        name, _deliver = cast(Job, question)
         self._state.setText(f"{name}: {seconds:.1f} s on CPU")
 
     def _begin(self, names: str) -> None:
@@ -227,7 +236,7 @@ class Window(QMainWindow):
             self.compare.set_values(totals)
             self.pins.set_values(totals)
             if answer.question == self.session:
-                self._message.setText(self._engine.session.headline(self.session, totals))
+                self._headline.setText(self._engine.session.headline(self.session, totals))
         else:
             figure: Any = answer.result
             self.tabs.show_figure(answer.name, figure, current=answer.question == self.session)
@@ -259,6 +268,7 @@ class Window(QMainWindow):
 
     def say(self, sentence: str) -> None:
         """Tell a person something in plain words, in the status bar and in the log."""
+        self._just_said = True
         self._message.setText(sentence)
         self._message.setToolTip(sentence)
         self.log.add("note", sentence)

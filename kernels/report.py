@@ -134,7 +134,7 @@ class Solution:
     of the runs. The runs share everything else.
     """
 
-    def __init__(self, experiment: Experiment, runs: tuple[Times, ...], snapshots: int) -> None:
+    def __init__(self, experiment: Experiment, runs: tuple[Float64[Tensor, " _"], ...], snapshots: int) -> None:
         self.experiment = experiment
         self.runs = runs
         self.law = experiment.spectrum.law()
@@ -312,8 +312,9 @@ def _overshoots(moves: Transition, problem: Problem, steps: Steps) -> Bool[Tenso
         spread = half.square() - product
         gain = torch.where(spread >= 0, half - spread.clamp_min(0).sqrt(), -product.clamp_min(0).sqrt())
     # Most steps of most runs turn nothing around: only the others are looked at closely.
-    rows = (gain.amin(1) < 0).nonzero().flatten()
-    gain = gain[rows].clamp_max(0)
+    rows = (gain.amin(1) < -ROUNDING).nonzero().flatten()
+    # A step that ends in a point mass has a gain of zero, but for rounding.
+    gain = torch.where(gain[rows] < -ROUNDING, gain[rows], 0.0)
     before, after = variances(problem, steps.t0[rows]), variances(problem, steps.t1[rows])
     return (gain.square() * before > after).any(0)
 
@@ -338,8 +339,11 @@ def _terms(deviation: Tensor, variance: Tensor, reference: Tensor, mean: Tensor)
 def _root_difference(deviation: Tensor, variance: Tensor, reference: Tensor) -> Tensor:
     """sqrt(variance) - sqrt(reference) from the deviation of the variance, without cancellation."""
     # An interpolated variance next to a zero can come out negative by rounding.
-    roots = variance.clamp_min(0).sqrt() + reference.sqrt()
-    difference = torch.where(roots > 0, torch.maximum(deviation, -reference) / roots, 0.0)
+    found, wanted = variance.clamp_min(0).sqrt(), reference.sqrt()
+    roots = found + wanted
+    difference = torch.where(roots > 0, deviation / roots, 0.0)
+    # Where both roots are tiny the deviation is rounding of what they once were; the difference lies between them.
+    difference = torch.minimum(torch.maximum(difference, -wanted), found)
     return torch.where(variance.isinf(), torch.inf, difference)
 
 

@@ -3,7 +3,18 @@
 from typing import Any
 
 from PyQt6.QtCore import QEvent, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QPainter, QPaintEvent, QPalette, QPen, QWheelEvent
+from PyQt6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetrics,
+    QKeyEvent,
+    QKeySequence,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QPen,
+    QWheelEvent,
+)
 from PyQt6.QtWidgets import (
     QComboBox,
     QLabel,
@@ -152,8 +163,18 @@ class Entry(QLineEdit):
         room = self.fontMetrics().horizontalAdvance(self._unit) + 4 if self._unit else 0
         self.setTextMargins(0, 0, room, 0)
 
+    def event(self, a0: QEvent | None) -> bool:
+        """Let undo and redo pass to the window unless something is typed here that was not committed."""
+        if isinstance(a0, QKeyEvent) and a0.type() == QEvent.Type.ShortcutOverride and self._leaves(a0):
+            a0.ignore()
+            return False
+        return super().event(a0)
+
     def keyPressEvent(self, a0: QKeyEvent | None) -> None:
         assert a0 is not None
+        if self._leaves(a0):
+            a0.ignore()
+            return
         steps = STEPS.get(Qt.Key(a0.key()), 0)
         fine = bool(a0.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         if a0.key() == Qt.Key.Key_Escape and (self.text() != self._good or self._refused):
@@ -178,6 +199,11 @@ class Entry(QLineEdit):
             painter.setPen(QPen(alarm(self.palette()), 2.0))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 3, 3)
         painter.end()
+
+    def _leaves(self, key: QKeyEvent) -> bool:
+        """Whether a key is for the history of the window."""
+        history = key.matches(QKeySequence.StandardKey.Undo) or key.matches(QKeySequence.StandardKey.Redo)
+        return history and self.text() == self._good
 
     def _finish(self) -> None:
         if self.text() != self._good:
