@@ -37,14 +37,14 @@ window = Window()
 window._smoke = ""
 apply_theme(application, False)
 loader = app.Loader()
-import importlib, threading
-def watch():
-    while "torch" not in sys.modules or not hasattr(sys.modules["torch"], "compile"):
-        time.sleep(0.002)
-    mark("torch")
+original = app.importlib.import_module
+def timed(name):
+    module = original(name)
+    mark(name)
+    return module
+app.importlib = type("Timed", (), {"import_module": staticmethod(timed)})
 def painted():
     mark("painted")
-    threading.Thread(target=watch, daemon=True).start()
     loader.start([])
 window.first_painted.connect(painted)
 def built(session):

@@ -32,7 +32,9 @@ class Loader(QObject):
 
     def _load(self, words: Sequence[str]) -> None:
         try:
-            importlib.import_module("explorer.engine")
+            # What needs no torch comes first: the window is complete soon after torch is there.
+            for name in ("explorer.canvas", "explorer.form", "torch", "explorer.engine"):
+                importlib.import_module(name)
             read_session = importlib.import_module("explorer.cli").read_session
             self.loaded.emit(read_session(words))
         except ValueError as error:

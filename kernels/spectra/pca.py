@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-import scipy.linalg
 from jaxtyping import Float64
 
 from kernels.arrays import array
@@ -87,7 +86,7 @@ def _gram(samples: np.ndarray, mean: np.ndarray) -> Float64[np.ndarray, "samples
 
 
 def _project_covariance(samples: np.ndarray, mean: np.ndarray, matrix: np.ndarray) -> _Projection:
-    eigenvalues, vectors = scipy.linalg.eigh(matrix)
+    eigenvalues, vectors = _eigh(matrix)
     kept = eigenvalues > _rounding(len(samples), mean, eigenvalues)
     rest = float(np.linalg.norm(vectors[:, ~kept].T @ mean))
     return eigenvalues[kept], vectors[:, kept].T @ mean, rest
@@ -95,7 +94,7 @@ def _project_covariance(samples: np.ndarray, mean: np.ndarray, matrix: np.ndarra
 
 def _project_gram(samples: np.ndarray, mean: np.ndarray, matrix: np.ndarray) -> _Projection:
     count = len(samples)
-    eigenvalues, vectors = scipy.linalg.eigh(matrix)
+    eigenvalues, vectors = _eigh(matrix)
     kept = eigenvalues > _rounding(count, mean, eigenvalues)
     # Centered samples sum to 0, so that their Gram matrix always has one eigenvalue 0.
     kept[0] = False
@@ -111,3 +110,10 @@ def _rounding(count: int, mean: np.ndarray, eigenvalues: np.ndarray) -> float:
     """Size below which an eigenvalue is the rounding of the decomposition, or of samples about their mean."""
     decomposition = eigenvalues.size * _EPSILON * float(eigenvalues[-1])
     return max(decomposition, (count * _EPSILON) ** 2 * float(mean @ mean))
+
+
+def _eigh(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # Imported where it is used: the first picture of the window does not wait for it.
+    from scipy.linalg import eigh
+
+    return eigh(matrix)
