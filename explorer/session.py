@@ -49,14 +49,14 @@ class Item:
     style: Style
 
 
-def named(component: Component) -> str:
+def named(component: Component, leave_out: frozenset[str] = frozenset()) -> str:
     """`DDIM(η=0.5)`: the kind, and the parameters that differ from its defaults."""
     kind = type(component)
     plain = kind()
     parts = [
         f"{declaration.symbol or name}={_text(getattr(component, name))}"
         for name, declaration in declarations(kind).items()
-        if getattr(component, name) != getattr(plain, name)
+        if name not in leave_out and getattr(component, name) != getattr(plain, name)
     ]
     return f"{kind.__name__}({', '.join(parts)})" if parts else kind.__name__
 

@@ -14,6 +14,9 @@ from kernels.scores import SCORE_MODELS, Exact, ScoreModel
 from kernels.spectra import SPECTRA, PowerLaw, Spectrum
 from kernels.starts import STARTS, Noise, Start
 
+# What grids of different shape have in common.
+SHARED = frozenset({"steps", "start", "stop", "to_zero"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment(Component):
@@ -76,7 +79,7 @@ def with_kind(experiment: Experiment, path: str, chosen: Component) -> Experimen
 
 def carried(grid: TimeGrid, former: TimeGrid) -> TimeGrid:
     """A grid with the number of steps and the range of another one, as far as both have them."""
-    shared = declarations(type(grid)).keys() & declarations(type(former)).keys() & {"steps", "start", "stop", "to_zero"}
+    shared = declarations(type(grid)).keys() & declarations(type(former)).keys() & SHARED
     return dataclasses.replace(grid, **{name: getattr(former, name) for name in shared})
 
 

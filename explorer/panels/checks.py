@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import (
 from explorer.fields.base import muted
 from explorer.fields.kind import about
 from explorer.session import named
+from kernels.experiment import SHARED
 from kernels.param import Component
 
 KIND = int(Qt.ItemDataRole.UserRole)
@@ -68,7 +69,7 @@ class Checks(QListWidget):
             item = self.item(place)
             assert item is not None
             own = [component for component in checked if type(component) is kind]
-            item.setText(", ".join(map(named, own)) or kind.__name__)
+            item.setText(", ".join(named(component, SHARED) for component in own) or kind.__name__)
             item.setCheckState(Qt.CheckState.Checked if own else Qt.CheckState.Unchecked)
             flags = Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsSelectable
             item.setFlags(flags if reason and not own else flags | Qt.ItemFlag.ItemIsEnabled)

@@ -46,7 +46,7 @@ def values_of(number: Number, own: float, points: int) -> list[float]:
     """Values over the slider's range, the present one and a legal zero among them."""
     low, high = min(number.slider[0], own), max(number.slider[1], own)
     if number.log:
-        floor = min(value for value in (low, number.slider[0], own, 1e-6 * high) if value > 0)
+        floor = min((value for value in (number.slider[0], own) if value > 0), default=1e-6 * high)
         spread = np.geomspace(floor, high, points)
     else:
         spread = np.linspace(low, high, points)
