@@ -46,8 +46,7 @@ def values_of(number: Number, own: float, points: int) -> list[float]:
     """Values over the slider's range, the present one and a legal zero among them."""
     low, high = min(number.slider[0], own), max(number.slider[1], own)
     if number.log:
-        floor = min((value for value in (number.slider[0], own) if value > 0), default=1e-6 * high)
-        spread = np.geomspace(floor, high, points)
+        spread = np.geomspace(low if low > 0 else 1e-6 * high, high, points)
     else:
         spread = np.linspace(low, high, points)
     if number.integer:

@@ -20,16 +20,12 @@ class Process(Component, ABC):
     """
 
     variance_preserving: ClassVar[bool]
+    singular: ClassVar[float]
 
     @property
     @abstractmethod
     def last(self) -> float:
         """Largest time; inf where there is none."""
-
-    @property
-    @abstractmethod
-    def singular(self) -> float:
-        """First time at which the drift rate is infinite; inf where there is none."""
 
     @property
     @abstractmethod

@@ -17,6 +17,7 @@ class VEGeometric(Process):
     formula = "α = 1,  σ = σ₀ (σ₁/σ₀)ᵗ,  t ∈ [0, 1]"
     source = "Song et al. 2021, Score-based generative modeling through SDEs, appendix C"
     variance_preserving = False
+    singular = math.inf
     sigma_min: float = param(0.01, "σ₀", (1e-4, 1.0), "noise level at time 0", domain=POSITIVE, log=True)
     sigma_max: float = param(50.0, "σ₁", (1.0, 1e3), "noise level at time 1", domain=POSITIVE, log=True)
     constraints = (
@@ -29,10 +30,6 @@ class VEGeometric(Process):
     @property
     def last(self) -> float:
         return 1.0
-
-    @property
-    def singular(self) -> float:
-        return math.inf
 
     @property
     def span(self) -> tuple[float, float]:
@@ -71,15 +68,12 @@ class EDM(Process):
     formula = "α = 1,  σ = t,  t ∈ [0, σ₁]"
     source = "Karras et al. 2022, Elucidating the design space of diffusion-based generative models"
     variance_preserving = False
+    singular = math.inf
     sigma_max: float = param(80.0, "σ₁", (1.0, 1e3), "largest noise level", domain=POSITIVE, log=True)
 
     @property
     def last(self) -> float:
         return self.sigma_max
-
-    @property
-    def singular(self) -> float:
-        return math.inf
 
     @property
     def span(self) -> tuple[float, float]:
@@ -114,13 +108,10 @@ class Brownian(Process):
     formula = "α = 1,  σ = √t,  t ≥ 0"
     source = "Perbost, Bach and Marion 2026"
     variance_preserving = False
+    singular = math.inf
 
     @property
     def last(self) -> float:
-        return math.inf
-
-    @property
-    def singular(self) -> float:
         return math.inf
 
     @property

@@ -15,13 +15,10 @@ class FlowMatching(Process):
     formula = "α = 1 − t,  σ = t,  t ∈ [0, 1]"
     source = "Lipman et al. 2023, Flow matching for generative modeling; Liu et al. 2023, Flow straight and fast"
     variance_preserving = False
+    singular = 1.0
 
     @property
     def last(self) -> float:
-        return 1.0
-
-    @property
-    def singular(self) -> float:
         return 1.0
 
     @property

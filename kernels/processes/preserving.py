@@ -17,6 +17,7 @@ class VPLinear(Process):
     formula = "α = exp(−½∫β),  σ² = 1 − α²,  β = β₀ + (β₁ − β₀) t,  t ∈ [0, 1]"
     source = "Ho et al. 2020, Denoising diffusion probabilistic models; Song et al. 2021, appendix C"
     variance_preserving = True
+    singular = math.inf
     beta_min: float = param(0.1, "β₀", (0.01, 5.0), "noise rate at the data", domain=NONNEGATIVE, log=True)
     beta_max: float = param(20.0, "β₁", (1.0, 50.0), "noise rate at the end", domain=POSITIVE, log=True)
     constraints = (
@@ -29,10 +30,6 @@ class VPLinear(Process):
     @property
     def last(self) -> float:
         return 1.0
-
-    @property
-    def singular(self) -> float:
-        return math.inf
 
     @property
     def span(self) -> tuple[float, float]:
@@ -81,13 +78,10 @@ class VPCosine(Process):
     formula = "α = cos θ / cos θ₀,  σ² = 1 − α²,  θ = (t + 0.008)/1.008 · π/2,  t ∈ [0, 1)"
     source = "Nichol and Dhariwal 2021, Improved denoising diffusion probabilistic models, eq. 17"
     variance_preserving = True
+    singular = 1.0
 
     @property
     def last(self) -> float:
-        return 1.0
-
-    @property
-    def singular(self) -> float:
         return 1.0
 
     @property
