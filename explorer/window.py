@@ -190,7 +190,7 @@ class Window(QMainWindow):
         QTimer.singleShot(ANSWER_PATIENCE_MS, lambda: self._still_waiting(session))
 
     def _still_waiting(self, session: object) -> None:
-        if session is self.session and not self.compute.is_idle:
+        if self._built and session is self.session and not self.compute.is_idle:
             self.tabs.set_busy(True)
 
     def _tabulate(self, session: Any) -> None:

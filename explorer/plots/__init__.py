@@ -9,6 +9,7 @@ PLOTS = (
     by_mode.ERRORS,
     by_source.PLOT,
     by_mode.SPECTRUM,
+    by_mode.SHARES,
     paths.PLOT,
     process.PROCESS,
     process.GRID,

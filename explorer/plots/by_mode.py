@@ -59,9 +59,23 @@ def draw_errors(session: Session) -> Figure:
     )
 
 
+def draw_shares(session: Session) -> Figure:
+    """Share of the squared total that the first modes make up, largest eigenvalues first."""
+    marks: list[Mark] = []
+    for item in items(session):
+        modes = report(item.experiment).modes
+        kept = _ranks(len(modes.eigenvalue))
+        share = np.cumsum(modes.share.numpy())[kept]
+        marks.append(Curve(item.label, kept + 1.0, finite(share), thin(item.style, item.style.dash)))
+    return Figure(
+        "Share of the error by mode", Axis("rank i", Log()), Axis("share of W₂² in modes 1 … i"), tuple(marks)
+    )
+
+
 def _positive(values: Floats) -> Floats:
     return np.where((values > 0) & np.isfinite(values), values, np.nan)
 
 
 SPECTRUM = Plot("spectrum", "Spectrum", "Spectrum", draw_spectrum)
+SHARES = Plot("shares", "Share of the error by mode", "Spectrum", draw_shares)
 ERRORS = Plot("modes", "Signed error by mode", "Error", draw_errors)

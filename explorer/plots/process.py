@@ -30,19 +30,22 @@ def draw_process(session: Session) -> Figure:
 
 
 def draw_grid(session: Session) -> Figure:
-    """Noise ratio against the share of steps taken, for every item's grid."""
+    """Noise ratio against the score evaluations spent, for every grid and every cost of a step."""
     marks: list[Mark] = []
     seen: list[object] = []
     for item in items(session):
-        key = (item.experiment.grid, item.experiment.process)
+        cost = item.experiment.sampler.calls
+        key = (item.experiment.grid, item.experiment.process, cost)
         if key in seen:
             continue
         seen.append(key)
         ratio = on_grid(item.experiment).noise_ratio
-        step = np.arange(len(ratio), dtype=float)
-        label = type(item.experiment.grid).__name__
-        marks.append(Curve(label, step, _positive(ratio), item.style))
-    return Figure("Noise level by step", Axis("step k"), Axis("s = σ/α", Log()), tuple(marks))
+        spent = cost * np.arange(len(ratio), dtype=float)
+        spent[-1] = item.experiment.calls
+        marks.append(Curve(item.label, spent, _positive(ratio), item.style))
+    return Figure(
+        "Noise level along the run", Axis("score evaluations so far (NFE)"), Axis("s = σ/α", Log()), tuple(marks)
+    )
 
 
 def draw_snr(session: Session) -> Figure:
@@ -65,5 +68,5 @@ def _positive(values: np.ndarray) -> np.ndarray:
 
 
 PROCESS = Plot("process", "Process and grid", "Process", draw_process)
-GRID = Plot("grid", "Noise level by step", "Process", draw_grid)
+GRID = Plot("grid", "Noise level along the run", "Process", draw_grid)
 SNR = Plot("snr", "Log-SNR", "Process", draw_snr)
