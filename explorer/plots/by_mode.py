@@ -62,13 +62,20 @@ def draw_errors(session: Session) -> Figure:
 def draw_shares(session: Session) -> Figure:
     """Share of the squared total that the first modes make up, largest eigenvalues first."""
     marks: list[Mark] = []
+    diverging: list[str] = []
     for item in items(session):
         modes = report(item.experiment).modes
+        if not np.isfinite(report(item.experiment).frechet):
+            diverging.append(item.label)
         kept = _ranks(len(modes.eigenvalue))
         share = np.cumsum(modes.share.numpy())[kept]
         marks.append(Curve(item.label, kept + 1.0, finite(share), thin(item.style, item.style.dash)))
     return Figure(
-        "Share of the error by mode", Axis("rank i", Log()), Axis("share of W₂² in modes 1 … i"), tuple(marks)
+        "Share of the error by mode",
+        Axis("rank i", Log()),
+        Axis("share of W₂² in modes 1 … i"),
+        tuple(marks),
+        note=f"No share of an infinite error: {', '.join(diverging)}." if diverging else "",
     )
 
 
