@@ -50,8 +50,8 @@ class Commands:
             Action("&Export plot …", "&File", self._ask_export, "Ctrl+E", "The plot under the mouse", tool=True),
             Action("Export all …", "&File", self._ask_export_all, "", "Report, tables and all plots into a folder"),
             Action("&Quit", "&File", self._quit, "Ctrl+Q"),
-            Action("&Undo", "&Edit", window.store.undo, "Ctrl+Z", tool=True),
-            Action("&Redo", "&Edit", window.store.redo, "Ctrl+Y", tool=True),
+            Action("&Undo", "&Edit", window.undo, "Ctrl+Z", tool=True),
+            Action("&Redo", "&Edit", window.redo, "Ctrl+Y", tool=True),
             Action("Copy as Python", "&Edit", partial(self._copy_text, as_python), "Ctrl+Alt+P", _SAME),
             Action("Copy as command line", "&Edit", partial(self._copy_text, as_command), "Ctrl+Alt+C", _SAME),
             Action("Copy plot", "&Edit", self.copy_plot, "Ctrl+C", "Picture and values of the plot under the mouse"),
@@ -93,6 +93,8 @@ class Commands:
             if toggle is not None:
                 view.addAction(toggle)
         self._recent = file.addMenu("Recent")
+        file.aboutToShow.connect(self.list_recent)
+        self.list_recent()
         self.refresh()
 
     def refresh(self) -> None:
@@ -105,11 +107,15 @@ class Commands:
         made["&Redo"].setEnabled(window.store.can_redo)
         name = window.path.name if window.path else "untitled"
         window.setWindowTitle(f"{name}{' *' if window.is_modified else ''} — Wasserscope")
+
+    def list_recent(self) -> None:
+        """Fill the menu of recent files when it is about to be seen: asking for files may take time."""
         if self._recent is not None:
+            paths = self._recent_paths()
             self._recent.clear()
-            for path in self._recent_paths():
+            for path in paths:
                 self._recent.addAction(path.name, partial(self.open, path))
-            self._recent.setEnabled(bool(self._recent_paths()))
+            self._recent.setEnabled(bool(paths))
 
     # ------------------------------------------------------------------------------------------- files
 
@@ -121,6 +127,7 @@ class Commands:
         except (ValueError, OSError) as error:
             self._window.say(str(error))
             return False
+        self._window.remember_home()
         self._window.store.set(session)
         if as_example:
             self._window.show_path(None, session)
@@ -302,7 +309,8 @@ class Commands:
 
     def _toggle_compare(self) -> None:
         dock = self._window.docks["Compare"]
-        dock.setVisible(not dock.isVisible())
+        # Behind another dock it counts as visible, but nothing of it is seen.
+        dock.setVisible(not dock.isVisible() or dock.visibleRegion().isEmpty())
         dock.raise_()
 
     def _fit(self) -> None:

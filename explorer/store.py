@@ -41,6 +41,9 @@ class Store(QObject):
         # A drag begins with its first change: a press alone is none.
         self._dragging = dragging and (continues or not same)
         if same:
+            if continues and not dragging and self._past and self._past[-1] == session:
+                # A drag that came back to where it began is no step.
+                self._past = self._past[:-1]
             return
         if not continues:
             self._past = [*self._past[-MOST:], self._session]

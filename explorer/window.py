@@ -45,7 +45,6 @@ class Window(QMainWindow):
         self._failures: list[str] = []
         self._just_said = False
         self._path: Path | None = None
-        self._saved: object = None
         place = Path(platformdirs.user_config_dir("wasserscope")) / "window.ini"
         self._settings = QSettings(str(place), QSettings.Format.IniFormat)
         self.is_dark = self._settings.value("dark", "false") == "true"
@@ -78,7 +77,9 @@ class Window(QMainWindow):
         self.store = Store(session, self)
         # Answers to a moving slider must not wait behind a table or an export.
         self.compute, self.jobs = ComputeService(self), ComputeService(self)
-        self._saved = session
+        # What each file holds, None standing for no file; and the file of sessions next to which another was opened.
+        self._contents: dict[Path | None, object] = {None: session}
+        self._homes: dict[object, Path | None] = {}
         self.form = engine.Form(session.experiment, select_kind=self._select_kind)
         self.compare, self.pins, self.ablation = panels.ComparePanel(), panels.PinsPanel(), panels.AblationPanel()
         self.sweep_bar, self.modes_bar, self.log = panels.SweepBar(), panels.ModesBar(), panels.LogPanel()
@@ -277,8 +278,28 @@ class Window(QMainWindow):
 
     def show_path(self, path: Path | None, saved: object) -> None:
         """Which file the session belongs to, and what of it is on disk."""
-        self._path, self._saved = path, saved
+        self._path = path
+        self._contents[path] = saved
+        self._homes[self.session] = path
         self._commands.refresh()
+
+    def undo(self) -> None:
+        """Go back one change, and to the file that the session had then."""
+        self.store.undo()
+        self._come_home()
+
+    def redo(self) -> None:
+        """Go forward again."""
+        self.store.redo()
+        self._come_home()
+
+    def _come_home(self) -> None:
+        self._path = self._homes.get(self.session, self._path)
+        self._commands.refresh()
+
+    def remember_home(self) -> None:
+        """Before another file is opened: undo will bring this session back, and it keeps its own file."""
+        self._homes[self.session] = self._path
 
     @property
     def path(self) -> Path | None:
@@ -288,7 +309,7 @@ class Window(QMainWindow):
     @property
     def is_modified(self) -> bool:
         """Whether the session differs from what is on disk."""
-        return self.session != self._saved
+        return self.session != self._contents.get(self._path)
 
     @property
     def settings(self) -> QSettings:
@@ -328,7 +349,7 @@ class Window(QMainWindow):
                 restore(kept)
 
     def _keep(self) -> None:
-        if self.session != self._saved:
+        if self.session != self._contents.get(self._path):
             self._engine.recovery.keep(self._engine.session.to_text(self.session, digests=False))
 
     def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:
