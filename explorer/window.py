@@ -221,7 +221,8 @@ class Window(QMainWindow):
         deliver(answer.result)
 
     def _fail_job(self, failure: Failure) -> None:
-        self.ablation.set_busy(False)
+        if failure.name == "ablation table":
+            self.ablation.set_busy(False)
         self.say(failure.sentence)
 
     def _rest_job(self, question: object, seconds: float) -> None:

@@ -9,6 +9,18 @@ Times = Float64[Tensor, " times"]
 Anything = Float64[Tensor, "..."]
 
 
+def _keep_memory() -> None:
+    """Make the C library keep what is freed.
+
+    It hands every large array back to the system and asks for it page by page again, which takes as long as the
+    arithmetic; having freed one larger block, glibc raises its thresholds.
+    """
+    torch.empty(3 * 2**20, dtype=torch.float64)
+
+
+_keep_memory()
+
+
 def array(values: object) -> Tensor:
     """A float64 tensor on the CPU."""
     return torch.as_tensor(values, dtype=torch.float64)

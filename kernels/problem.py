@@ -1,5 +1,6 @@
 """What is sampled: data, noising process and score, and the predictions a sampler's step asks for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from kernels.processes import Process
 from kernels.scores import Score
 
 V = TypeVar("V", bound=Value)
+MOST_KEPT = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +26,17 @@ class Problem:
     data: Gaussian
     process: Process
     score: Score
-    _known: list[tuple[Gaussian, Anything, Anything]] = field(
-        default_factory=list[tuple[Gaussian, Anything, Anything]], repr=False
+    _kept: dict[tuple[object, int], tuple[Anything, Anything]] = field(
+        default_factory=dict[tuple[object, int], tuple[Anything, Anything]], repr=False
     )
+
+    def alpha(self, t: Anything) -> Anything:
+        """Signal level."""
+        return self._once("alpha", t, self.process.alpha)
+
+    def sigma(self, t: Anything) -> Anything:
+        """Noise level."""
+        return self._once("sigma", t, self.process.sigma)
 
     def score_at(self, x: V, t: Anything) -> V:
         """Score of the noised law."""
@@ -37,15 +47,15 @@ class Problem:
         data = self.score.data
         # All the variance is signal where there is no noise, also in a mode without variance.
         share = torch.where(
-            self.process.sigma(t) == 0,
-            1 / self.process.alpha(t),
-            self.process.alpha(t) * data.variance / self._noised(self.score.data, t),
+            self.sigma(t) == 0,
+            1 / self.alpha(t),
+            self.alpha(t) * data.variance / self._noised(self.score.data, t),
         )
         return share * self._centered(x, t) + data.mean
 
     def noise_prediction(self, x: V, t: Anything) -> V:
         """Expectation of the noise given the state."""
-        sigma = self.process.sigma(t)
+        sigma = self.sigma(t)
         return torch.where(
             sigma == 0, torch.zeros_like(sigma), sigma / self._noised(self.score.data, t)
         ) * self._centered(x, t)
@@ -53,21 +63,28 @@ class Problem:
     def velocity(self, x: V, t: Anything) -> V:
         """Right-hand side of the probability-flow equation, regular also where f and g are infinite."""
         process, data = self.process, self.score.data
-        rate = torch.addcmul(0.5 * process.variance_rate(t), process.alpha(t) * process.alpha_rate(t), data.variance)
+        rate = torch.addcmul(0.5 * process.variance_rate(t), self.alpha(t) * process.alpha_rate(t), data.variance)
         return rate / self._noised(self.score.data, t) * self._centered(x, t) + process.alpha_rate(t) * data.mean
 
     def _centered(self, x: V, t: Anything) -> V:
-        return x - self.process.alpha(t) * self.score.data.mean
+        return x - self.alpha(t) * self.score.data.mean
 
     def exact_variance(self, t: Anything) -> Anything:
         """Variance of the noised data, mode by mode."""
         return self._noised(self.data, t)
 
     def _noised(self, data: Gaussian, t: Anything) -> Anything:
-        # A step asks several times at the same times; on all steps and modes at once that would be most of its cost.
-        for law, known, variance in self._known:
-            if law is data and known is t:
-                return variance
-        variance = torch.addcmul(self.process.sigma(t).square(), self.process.alpha(t).square(), data.variance)
-        self._known[:] = [*self._known[-3:], (data, t, variance)]
-        return variance
+        def variance(t: Anything) -> Anything:
+            return torch.addcmul(self.sigma(t).square(), self.alpha(t).square(), data.variance)
+
+        return self._once(data, t, variance)
+
+    def _once(self, what: object, t: Anything, compute: Callable[[Anything], Anything]) -> Anything:
+        """The value, computed once: a step asks several times at the same times, of all steps and modes at once."""
+        known, value = self._kept.get((what, id(t)), (None, t))
+        if known is not t:
+            value = compute(t)
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[what, id(t)] = t, value
+        return value

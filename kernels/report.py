@@ -26,7 +26,7 @@ from kernels.nodes import (
 from kernels.problem import Problem
 from kernels.run import Steps, Transition, accumulate, transitions, variances
 
-SNAPSHOTS = 128
+SNAPSHOTS = 100
 
 # The quantities known at every node and column. Deviations are of the variance from that of the exact law, means are
 # deviations per unit mean. STEP is for an exact start, START for exact dynamics from the chosen start. Deviations are

@@ -37,20 +37,19 @@ class Transition:
 
     def then(self, later: "Transition") -> "Transition":
         """This transition followed by a later one; associative."""
+        gain = _product(later.gain, self.gain)
+        if len(gain) == 1:
+            # The same as below, in fewer passes over memory: nearly all steps are of this kind.
+            square, shift = later.gain.square(), None
+            if self.shift is not None and later.shift is not None:
+                shift = torch.addcmul(later.shift, later.gain[0], self.shift)
+            noise = torch.addcmul(later.noise, square, self.noise)
+            return Transition(gain, shift, noise, torch.addcmul(later.defect, square, self.defect))
         shift = None
         if self.shift is not None and later.shift is not None:
             shift = _product(later.gain, self.shift.unsqueeze(1)).squeeze(1) + later.shift
-        if len(later.gain) == 1:
-            # The same as below, in fewer passes over memory: nearly all steps are of this kind.
-            square = later.gain.square()
-            noise, defect = (
-                torch.addcmul(after, square, before)
-                for after, before in ((later.noise, self.noise), (later.defect, self.defect))
-            )
-        else:
-            noise = _conjugate(later.gain, self.noise) + later.noise
-            defect = _conjugate(later.gain, self.defect) + later.defect
-        return Transition(_product(later.gain, self.gain), shift, noise, defect)
+        noise = _conjugate(later.gain, self.noise) + later.noise
+        return Transition(gain, shift, noise, _conjugate(later.gain, self.defect) + later.defect)
 
     def __getitem__(self, index: "slice | int") -> "Transition":
         """Select along the axis of steps."""
@@ -110,10 +109,9 @@ def transitions(sampler: Sampler, problem: Problem, steps: Steps) -> Transition:
 
     The shift is per unit mean: data of mean 1 in every mode are expected, or of mean 0, which have no shift.
     """
-    process = problem.process
     before, t0, t1 = steps.before.unsqueeze(-1), steps.t0.unsqueeze(-1), steps.t1.unsqueeze(-1)
-    alpha0, alpha1 = process.alpha(t0), process.alpha(t1)
-    sigma0, sigma1 = process.sigma(t0), process.sigma(t1)
+    alpha0, alpha1 = problem.alpha(t0), problem.alpha(t1)
+    sigma0, sigma1 = problem.sigma(t0), problem.sigma(t1)
     exact0 = problem.exact_variance(t0)
     # Differences of squares by factors, which keep their digits over a small step.
     change = torch.addcmul(

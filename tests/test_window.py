@@ -31,6 +31,7 @@ from PyQt6.QtWidgets import (
     QMainWindow,
     QMenu,
     QMessageBox,
+    QToolBar,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -128,11 +129,26 @@ def window(qtbot: QtBot, shared: Window) -> Window:
     return shared
 
 
+def answering(monkeypatch: pytest.MonkeyPatch, *answers: QMessageBox.StandardButton) -> list[str]:
+    """Answer questions with these buttons, one after the other."""
+    asked: list[str] = []
+
+    def question(_parent: QWidget, _title: str, text: str, *_buttons: object) -> QMessageBox.StandardButton:
+        asked.append(text)
+        assert len(asked) <= len(answers), f"nobody should have been asked: {text}"
+        return answers[len(asked) - 1]
+
+    monkeypatch.setattr(QMessageBox, "question", question)
+    return asked
+
+
 @pytest.fixture
 def fresh(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Window]]:
     """Windows that may be closed, with settings of their own; another one is opened on the same settings."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    # A question that no test expects would wait for an answer forever.
+    answering(monkeypatch)
     made: list[Window] = []
 
     def open_one() -> Window:
@@ -1106,6 +1122,16 @@ def test_every_action_is_in_a_menu_and_has_a_shortcut_of_its_own(window: Window)
     assert len(set(mnemonics)) == len(names)
 
 
+def test_the_common_actions_are_on_the_toolbar(qtbot: QtBot, window: Window) -> None:
+    (bar,) = window.findChildren(QToolBar)
+    assert bar.isVisible()
+    texts = [action.text().replace("&", "") for action in bar.actions()]
+    assert texts == ["Open …", "Save", "Export plot …", "Undo", "Redo", "Pin", "Compare"]
+    button = bar.widgetForAction(window.actions_by_title["&Pin"])
+    redrawn(qtbot, window, lambda: qtbot.mouseClick(button, Qt.MouseButton.LeftButton))
+    assert window.session.pins == (Experiment(),)
+
+
 def test_every_plot_has_its_own_menu(window: Window) -> None:
     for name in NAMES:
         texts = [action.text() for action in view_of(window.tabs.canvas(name)).menu_actions]
@@ -1153,18 +1179,6 @@ def test_help_tells_every_formula(window: Window) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ end and return
-
-
-def answering(monkeypatch: pytest.MonkeyPatch, *answers: QMessageBox.StandardButton) -> list[str]:
-    """Answer questions with these buttons, one after the other."""
-    asked: list[str] = []
-
-    def question(_parent: QWidget, _title: str, text: str, *_buttons: object) -> QMessageBox.StandardButton:
-        asked.append(text)
-        return answers[len(asked) - 1]
-
-    monkeypatch.setattr(QMessageBox, "question", question)
-    return asked
 
 
 def test_closing_asks_only_where_work_would_be_lost(
@@ -1247,9 +1261,8 @@ def answer_box(qtbot: QtBot, window: Window, button: QMessageBox.StandardButton)
 
 
 def test_the_session_before_a_crash_is_offered_and_is_not_lost_again(
-    qtbot: QtBot, fresh: Callable[[], Window], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    qtbot: QtBot, fresh: Callable[[], Window], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     lost = Session(experiment=Experiment(grid=Uniform(steps=17)), samplers=(Heun(),))
     path = left_by_a_crash(lost)
     window = fresh()

@@ -7,7 +7,6 @@ import torch
 from kernels.arrays import Anything
 from kernels.param import UNIT, param
 from kernels.problem import Problem
-from kernels.processes import Process
 from kernels.samplers.base import Noise, OneStep, V
 
 
@@ -27,7 +26,7 @@ class DDIM(OneStep):
         return self.eta**2
 
     def step(self, x: V, t0: Anything, t1: Anything, problem: Problem, noise: Noise[V]) -> V:
-        fresh = self.eta**2 * _posterior_variance(problem.process, t0, t1)
+        fresh = self.eta**2 * _posterior_variance(problem, t0, t1)
         moved = _renoise(x, t0, t1, problem, fresh)
         return moved if self.eta == 0 else moved + fresh.sqrt() * noise()
 
@@ -48,19 +47,19 @@ class DDPM(OneStep):
         return 1.0
 
     def step(self, x: V, t0: Anything, t1: Anything, problem: Problem, noise: Noise[V]) -> V:
-        small = _posterior_variance(problem.process, t0, t1)
+        small = _posterior_variance(problem, t0, t1)
         variance = small
         if self.variance_share > 0:
-            alpha = problem.process.alpha(t1)
-            s0, s1 = problem.process.noise_ratio(t0), problem.process.noise_ratio(t1)
+            alpha = problem.alpha(t1)
+            s0, s1 = problem.sigma(t0) / problem.alpha(t0), problem.sigma(t1) / problem.alpha(t1)
             variance = (1 - self.variance_share) * small + self.variance_share * alpha.square() * (s0 - s1) * (s0 + s1)
         return _renoise(x, t0, t1, problem, small) + variance.sqrt() * noise()
 
 
-def _posterior_variance(process: Process, t0: Anything, t1: Anything) -> Anything:
+def _posterior_variance(problem: Problem, t0: Anything, t1: Anything) -> Anything:
     """Variance of x_t1 given x_t0 and the data; in alpha and sigma, so that s0 = inf and s1 = 0 are regular."""
-    sigma0, sigma1 = process.sigma(t0), process.sigma(t1)
-    alpha0, alpha1 = process.alpha(t0), process.alpha(t1)
+    sigma0, sigma1 = problem.sigma(t0), problem.sigma(t1)
+    alpha0, alpha1 = problem.alpha(t0), problem.alpha(t1)
     # 1 - (s1/s0)^2 from the difference of the levels, which the times give without cancellation.
     gap = (sigma0 - sigma1) * alpha1 + sigma1 * (alpha1 - alpha0)
     total = sigma0 * alpha1 + sigma1 * alpha0
@@ -69,10 +68,9 @@ def _posterior_variance(process: Process, t0: Anything, t1: Anything) -> Anythin
 
 def _renoise(x: V, t0: Anything, t1: Anything, problem: Problem, fresh: Anything) -> V:
     """alpha1 x0 + sqrt(sigma1^2 - fresh) noise, as the state plus what changes."""
-    process = problem.process
-    sigma0, sigma1 = process.sigma(t0), process.sigma(t1)
+    sigma0, sigma1 = problem.sigma(t0), problem.sigma(t1)
     kept = (sigma1.square() - fresh).clamp_min(0).sqrt()
     # sqrt(sigma1^2 - fresh) - sigma1 without cancellation where fresh noise is small.
     lost = torch.where(kept + sigma1 > 0, fresh / (kept + sigma1), 0.0)
-    signal = (process.alpha(t1) - process.alpha(t0)) * problem.denoiser(x, t0)
+    signal = (problem.alpha(t1) - problem.alpha(t0)) * problem.denoiser(x, t0)
     return x + signal + (sigma1 - sigma0 - lost) * problem.noise_prediction(x, t0)

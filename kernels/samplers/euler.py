@@ -81,7 +81,7 @@ class ExponentialIntegrator(OneStep):
         return self.stochasticity
 
     def step(self, x: V, t0: Anything, t1: Anything, problem: Problem, noise: Noise[V]) -> V:
-        alpha0, alpha1 = problem.process.alpha(t0), problem.process.alpha(t1)
+        alpha0, alpha1 = problem.alpha(t0), problem.alpha(t1)
         growth = (alpha1 - alpha0) / alpha0
         variance = self.stochasticity * growth * (growth + 2)
         drift = x + (1 + self.stochasticity) * problem.score_at(x, t0)

@@ -24,9 +24,8 @@ class DPMSolverPP2M(TwoStep):
         return 0.0
 
     def step(self, x: V, former: V, before: Anything, t0: Anything, t1: Anything, problem: Problem) -> tuple[V, V]:
-        process = problem.process
-        alpha0, alpha1 = process.alpha(t0), process.alpha(t1)
-        sigma0, sigma1 = process.sigma(t0), process.sigma(t1)
+        alpha0, alpha1 = problem.alpha(t0), problem.alpha(t1)
+        sigma0, sigma1 = problem.sigma(t0), problem.sigma(t1)
         # alpha'(1 - exp(-h)) = alpha' - alpha sigma'/sigma, also at s = inf and s' = 0.
         weight = ((sigma0 - sigma1) * alpha1 + sigma1 * (alpha1 - alpha0)) / sigma0
         ratio = 0.5 * _log_step(problem, t0, t1) / _log_step(problem, before, t0)

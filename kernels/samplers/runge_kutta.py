@@ -69,9 +69,8 @@ class EDMHeun(OneStep):
         return 0.0
 
     def step(self, x: V, t0: Anything, t1: Anything, problem: Problem, noise: Noise[V]) -> V:
-        process = problem.process
-        alpha0, alpha1 = process.alpha(t0), process.alpha(t1)
-        sigma0, sigma1 = process.sigma(t0), process.sigma(t1)
+        alpha0, alpha1 = problem.alpha(t0), problem.alpha(t1)
+        sigma0, sigma1 = problem.sigma(t0), problem.sigma(t1)
         first = problem.noise_prediction(x, t0)
         # In alpha and sigma the Euler step in s is x + (alpha' - alpha) x0 + (sigma' - sigma) noise.
         euler = x + (alpha1 - alpha0) * problem.denoiser(x, t0) + (sigma1 - sigma0) * first
