@@ -245,7 +245,9 @@ class Window(QMainWindow):
 
     def _fail(self, failure: Failure) -> None:
         self._failures.append(failure.sentence)
-        if failure.name != "totals":
+        if failure.name == "totals":
+            self._headline.clear()
+        else:
             self.tabs.canvas(failure.name).set_error(failure.sentence)
             self.tabs.canvas(failure.name).set_busy(False)
         self.say(failure.sentence)

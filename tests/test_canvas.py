@@ -604,7 +604,9 @@ def test_a_narrow_readout_keeps_what_fits(canvas: Canvas) -> None:
 def test_names_take_turns_on_two_lines_where_they_are_long(canvas: Canvas) -> None:
     names = ("initialization", "discretization", "truncation", "generalization", "optimization")
     bars = Bars("EM", np.arange(5.0), np.ones(5), np.zeros(5), style=identity(1))
+    canvas.resize(900, 360)
     canvas.show_figure(replace(figure_of(bars), categories=names), False)
+    picture(canvas)
     wide = view_of(canvas).area().height()
     canvas.resize(300, 360)
     picture(canvas)

@@ -228,17 +228,19 @@ class PlotView(GraphicsView):
         font.setPointSizeF(max(0.92 * font.pointSizeF(), 6.0) if font.pointSizeF() > 0 else 8.0)
         self._x_axis.font_used = self._y_axis.font_used = font
         width, height, figure = float(self.width()), float(self.height()), self.figure
-        # Names may need two lines; whether they do depends on the width, which follows from the height they take.
-        self.surface.frame = replace(
-            self.surface.frame, x=x, y=y, width=max(width - self._y_axis.size().width() - RIGHT, 10.0)
-        )
-        self._x_axis.refresh(figure.x, figure.categories, x, self.surface.frame.width, empty=self.empty)
-        below = self._x_axis.thickness()
         # Half of the number at the upper end of the axis stands above it.
         above = math.ceil(QFontMetricsF(font).capHeight() / 2) + 3.0
-        high = max(height - below - above, 10.0)
-        self._y_axis.refresh(figure.y, (), y, high, empty=self.empty)
-        left = self._y_axis.thickness()
+        left, below, high = self._y_axis.size().width(), 0.0, height
+        # Names below may need two lines, which depends on the width left beside the numbers, which depend on the
+        # height that the names leave: twice around is enough.
+        for _ in range(2):
+            wide = max(width - left - RIGHT, 10.0)
+            self.surface.frame = replace(self.surface.frame, x=x, y=y, width=wide)
+            self._x_axis.refresh(figure.x, figure.categories, x, wide, empty=self.empty)
+            below = self._x_axis.thickness()
+            high = max(height - below - above, 10.0)
+            self._y_axis.refresh(figure.y, (), y, high, empty=self.empty)
+            left = self._y_axis.thickness()
         wide = max(width - left - RIGHT, 10.0)
         self.surface.frame = Frame(x, y, wide, high)
         self._x_axis.refresh(figure.x, figure.categories, x, wide, empty=self.empty)

@@ -11,7 +11,7 @@ from kernels.spectra.files import LARGEST_IN_MEMORY
 
 LARGEST_MATRIX = 2**14
 _BLOCK = 2**24
-_EPSILON = float(np.finfo(np.float64).eps)
+_ROUNDING = float(np.finfo(np.float64).eps)
 
 # Eigenvalues that are not rounding, the mean along their eigenvectors, and the length of what is left of it.
 _Projection = tuple[Float64[np.ndarray, " rank"], Float64[np.ndarray, " rank"], float]
@@ -108,8 +108,8 @@ def _project_gram(samples: np.ndarray, mean: np.ndarray, matrix: np.ndarray) -> 
 
 def _rounding(count: int, mean: np.ndarray, eigenvalues: np.ndarray) -> float:
     """Size below which an eigenvalue is the rounding of the decomposition, or of samples about their mean."""
-    decomposition = eigenvalues.size * _EPSILON * float(eigenvalues[-1])
-    return max(decomposition, (count * _EPSILON) ** 2 * float(mean @ mean))
+    decomposition = eigenvalues.size * _ROUNDING * float(eigenvalues[-1])
+    return max(decomposition, (count * _ROUNDING) ** 2 * float(mean @ mean))
 
 
 def _eigh(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
