@@ -1,8 +1,10 @@
 """The gallery: example sessions that come with the program."""
 
+import sys
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent.parent / "assets" / "gallery"
+_SOURCE = Path(__file__).resolve().parent.parent / "assets" / "gallery"
+FOLDER = _SOURCE if _SOURCE.is_dir() else Path(sys.prefix) / "share" / "wasserscope" / "gallery"
 
 
 def sessions() -> list[tuple[str, Path]]:
