@@ -155,11 +155,6 @@ class Symlog(Scale):
         return _decade_texts(values)
 
 
-def tick_text(value: float) -> str:
-    """One number by itself: plain from 0.001 to 9999, a power of ten beyond."""
-    return _plain(value) if value == 0 or 1e-3 <= abs(value) < 1e4 else _scientific(value)
-
-
 # A shorter step for each: the next factor, and the change of the exponent.
 _STEPS = {1: (5, -1), 2: (1, 0), 5: (2, 0)}
 _STRIDES = (1, 2, 3, 4, 5, 10, 20, 50, 100, 200)

@@ -1,13 +1,14 @@
 """One step of a sampler as an affine map, read off by running the step itself."""
 
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from torch import Tensor
 
 Factor = Tensor | float
 
 
+@runtime_checkable
 class Value(Protocol):
     """What a sampler's step is written on: points of a simulation, or an `Affine`."""
 

@@ -5,7 +5,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol, no_type_check
+from typing import no_type_check
 
 import hypothesis
 import numpy as np
@@ -22,9 +22,7 @@ os.environ["LC_ALL"] = "C.UTF-8"
 
 # Shapes and types of the numerics are checked while tests run. An int may stand where a float is declared, and `Self`,
 # which beartype cannot see from inside a method, is left to pyright. (jaxtyping wants the checker as one expression.)
-# A protocol is checked as if it were marked `runtime_checkable`.
 if os.environ.get("WASSERSCOPE_TYPECHECK") != "0":
-    setattr(Protocol, "_is_runtime_protocol", True)  # noqa: B010  (pyright refuses the plain assignment)
     install_import_hook(
         "kernels",
         "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True,"

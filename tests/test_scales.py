@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer.scales import Linear, Log, Scale, Symlog, tick_text
+from explorer.scales import Linear, Log, Scale, Symlog
 
 SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")
 MOST = st.integers(2, 9)
@@ -116,8 +116,3 @@ def test_log_has_no_place_for_zero_and_negative_values() -> None:
 )
 def test_tick_texts(scale: Scale, low: float, high: float, most: int, texts: list[str]) -> None:
     assert scale.tick_texts(scale.ticks(low, high, most)[0]) == texts
-
-
-def test_a_single_number() -> None:
-    values = (0.0, 0.001, -0.5, 9999.0, 1e4, -1e-5, 1.25e-7)
-    assert [tick_text(value) for value in values] == ["0", "0.001", "−0.5", "9999", "10⁴", "−10⁻⁵", "1.25·10⁻⁷"]

@@ -76,6 +76,7 @@ class Field(QWidget):
     # In the order in which the tab key visits them.
     controls: tuple[QWidget, ...] = ()
 
+    # Abstract: a widget's own metaclass does not go together with that of `ABC`.
     def set_value(self, value: Any) -> None:
         """Show this value."""
         raise NotImplementedError

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeVar, final
+from typing import ClassVar, Protocol, TypeVar, final, runtime_checkable
 
 from kernels.affine import Value
 from kernels.arrays import Anything, Times
@@ -15,6 +15,7 @@ V = TypeVar("V", bound=Value)
 V_co = TypeVar("V_co", bound=Value, covariant=True)
 
 
+@runtime_checkable
 class Noise(Protocol[V_co]):
     """Hands out an independent standard Gaussian at every call."""
 
