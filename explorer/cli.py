@@ -12,6 +12,8 @@ from explorer import VERSION
 
 if TYPE_CHECKING:
     from explorer.session import Session
+    from kernels.optimize import Progress
+    from kernels.samplers import Sampler
 
 DESCRIPTION = """\
 Exact error of diffusion and flow samplers on Gaussian data.
@@ -79,6 +81,7 @@ def _run(arguments: list[str]) -> int:
     parser = _parser("run", "Compute one experiment exactly and print its error.")
     parser.add_argument("words", nargs="*", metavar="SESSION | path=value", help="a session file, then assignments")
     parser.add_argument("--json", action="store_true", help="print the whole report as JSON")
+    parser.add_argument("--budget", action="store_true", help="with the error that each step makes in each mode")
     parser.add_argument("--out", metavar="DIR", help="also write report, tables, session and figures into this folder")
     chosen = parser.parse_intermixed_args(arguments)
     if chosen.out is not None and not chosen.out.strip():
@@ -90,12 +93,90 @@ def _run(arguments: list[str]) -> int:
     from explorer.reporting import as_json, as_text, write_all
 
     torch.set_num_threads(1)
-    text = (as_json if chosen.json else as_text)(session.experiment)
-    written = write_all(session, Path(chosen.out)) if chosen.out else []
+    experiment = session.experiment
+    if chosen.budget and not (chosen.json or chosen.out):
+        raise ValueError("--budget is a table: ask for it with --json or --out DIR.")
+    text = as_json(experiment, with_budget=chosen.budget) if chosen.json else as_text(experiment)
+    written = write_all(session, Path(chosen.out), with_budget=chosen.budget) if chosen.out else []
     print(text)
     if written and not chosen.json:
         print(f"\nwrote {len(written)} files into {chosen.out}: {', '.join(path.name for path in written)}")
     return 0
+
+
+def _optimize(arguments: list[str]) -> int:
+    try:
+        return _improve(arguments)
+    except KeyboardInterrupt:
+        print("wasserscope: stopped; nothing was written.", file=sys.stderr)
+        return 130
+
+
+def _improve(arguments: list[str]) -> int:
+    parser = _parser("optimize", "Find the noise levels and the stochasticity of least error, and print them.")
+    parser.add_argument("words", nargs="*", metavar="SESSION | path=value", help="a session file, then assignments")
+    parser.add_argument("--over", help="grid, stochasticity or both; both where the sampler has a stochasticity")
+    parser.add_argument("--per-step", action="store_true", help="one stochasticity for each step")
+    parser.add_argument("--objective", default="wasserstein2", help="wasserstein2 (the default), kl or l1")
+    parser.add_argument("--method", default="exact", help="exact: best for this number of steps; density: for many")
+    parser.add_argument("--robust", type=float, default=0.0, help="relative uncertainty of the spectrum, such as 0.2")
+    parser.add_argument("--aim", default="mean", help="of the robust objective: the mean (the default) or worst")
+    parser.add_argument("--against", default="data", help="data (the default), or stop: the law at the last time")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    parser.add_argument("--export", metavar="FILE", help="also write the levels, as .txt, .json or .py by the ending")
+    chosen = parser.parse_intermixed_args(arguments)
+    experiment = read_session(chosen.words).experiment
+
+    import torch
+
+    from explorer.exchange import as_dict, as_text, check, written
+    from kernels.optimize import Request, optimize
+    from kernels.param import nearest_first
+
+    torch.set_num_threads(1)
+    if chosen.against not in {"data", "stop"}:
+        raise ValueError(
+            f"against must be one of {nearest_first(chosen.against, ('data', 'stop'))}, got {chosen.against!r}."
+        )
+    alone = chosen.method == "density" or not _is_variable(experiment.sampler)
+    request = Request(
+        over=chosen.over or ("grid" if alone else "both"),
+        per_step=chosen.per_step,
+        objective=chosen.objective,
+        method=chosen.method,
+        robust=chosen.robust,
+        aim=chosen.aim,
+        against_data=chosen.against == "data",
+    )
+    if chosen.export is not None:
+        check(chosen.export, experiment)
+    if not sys.stderr.isatty():
+        found = optimize(experiment, request)
+    else:
+        try:
+            found = optimize(experiment, request, _tell)
+        finally:
+            print(f"\r{'':{_WIDTH}}\r", end="", file=sys.stderr, flush=True)
+    if chosen.export is not None:
+        written(found, chosen.export)
+    print(json.dumps(as_dict(found), ensure_ascii=False) if chosen.json else as_text(found))
+    if chosen.export is not None and not chosen.json:
+        print(f"\nwrote {chosen.export}")
+    return 0
+
+
+_WIDTH = 40
+
+
+def _tell(progress: "Progress") -> None:
+    line = f"{progress.fraction:4.0%}, least so far {progress.value:.6g}"
+    print(f"\r{line:{_WIDTH}}", end="", file=sys.stderr, flush=True)
+
+
+def _is_variable(sampler: "Sampler") -> bool:
+    from kernels.samplers import DDIM, ExponentialIntegrator, ReverseEuler
+
+    return isinstance(sampler, ReverseEuler | ExponentialIntegrator | DDIM)
 
 
 def _list(arguments: list[str]) -> int:
@@ -136,7 +217,12 @@ def _window(arguments: list[str]) -> int:
     return open_window(chosen.words, chosen.smoke)
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {"run": _run, "list": _list, "doctor": _doctor}
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "run": _run,
+    "optimize": _optimize,
+    "list": _list,
+    "doctor": _doctor,
+}
 
 
 if __name__ == "__main__":

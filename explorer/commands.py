@@ -61,6 +61,8 @@ class Commands:
             Action("&Pin", "&Compare", window.pins.pin, "P", "Keep the present result as a reference", tool=True),
             Action("Remove all pins", "&Compare", lambda: window.edit(pins=())),
             Action("Compare", "&Compare", self._toggle_compare, "C", "Samplers and grids drawn together", tool=True),
+            Action("&Improve", "&Run", window.start_improving, "Ctrl+I", "A better grid and stochasticity", tool=True),
+            Action("Stop", "&Run", window.jobs.stop, "Ctrl+.", "End the search, table or export that runs"),
             *(self._preset(title, path) for title, path in sessions()),
             Action("Fit", "&View", self._fit, "A", "Show all data of the plot under the mouse"),
             Action("Maximize plot", "&View", self._maximize, "F11"),
@@ -340,7 +342,7 @@ class Commands:
     def _formulas(self) -> None:
         box = QMessageBox(self._window)
         box.setWindowTitle("Formulas and sources")
-        box.setText("Every spectrum, process, grid, sampler and start with formula and source:")
+        box.setText("Every spectrum, observation, process, score, grid, sampler and start with formula and source:")
         box.setDetailedText(as_text(catalog()))
         box.open()
 

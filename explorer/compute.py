@@ -56,6 +56,14 @@ class Failure:
     expected: bool
 
 
+class StoppedError(Exception):
+    """The person no longer wants the answer; raised inside the work."""
+
+
+def _stopped(request: Request, task: Task) -> Failure:
+    return Failure(request.question, task.name, f"{task.name} was stopped.", expected=True)
+
+
 class ComputeService(QObject):
     """Runs requests on a thread of its own; signals arrive in the window's thread.
 
@@ -67,12 +75,16 @@ class ComputeService(QObject):
     answered = pyqtSignal(object)
     failed = pyqtSignal(object)
     finished = pyqtSignal(object, float)
+    """The request that has been answered whole, and the seconds that it took."""
+    progressed = pyqtSignal(float, str)
+    """How far long work has come, and what it has found."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._boxes: dict[str, Request] = {}
         self._condition = threading.Condition()
         self._closing = False
+        self._stopping = False
         self._running = False
         self._last_seconds = 0.0
         self._thread = threading.Thread(target=self._work, name="compute", daemon=True)
@@ -90,6 +102,23 @@ class ComputeService(QObject):
             self._condition.notify_all()
             if patient and self._last_seconds < SHORT_WORK:
                 self._condition.wait_for(lambda: not self._running and not self._boxes, timeout=PATIENCE)
+
+    def stop(self) -> None:
+        """Forget what waits, and end what runs as soon as it tells of its progress; `failed` is told of each."""
+        with self._condition:
+            forgotten = list(self._boxes.values())
+            self._boxes.clear()
+            self._stopping = self._running
+            self._condition.notify_all()
+        for request in forgotten:
+            for task in request.tasks:
+                self.failed.emit(_stopped(request, task))
+
+    def tell(self, fraction: float, text: str) -> None:
+        """Called by work as it goes on; raises `StoppedError` where nobody waits for it any more."""
+        if self._stopping or self._closing:
+            raise StoppedError
+        self.progressed.emit(fraction, text)
 
     @property
     def is_idle(self) -> bool:
@@ -115,7 +144,7 @@ class ComputeService(QObject):
                 self._run(request, task)
             self._last_seconds = time.perf_counter() - begin
             self._running = False
-            self.finished.emit(request.question, self._last_seconds)
+            self.finished.emit(request, self._last_seconds)
 
     def _next(self) -> Request | None:
         with self._condition:
@@ -124,7 +153,7 @@ class ComputeService(QObject):
             self._condition.wait_for(lambda: self._closing or bool(self._boxes))
             if self._closing:
                 return None
-            self._running = True
+            self._running, self._stopping = True, False
             box = "preview" if "preview" in self._boxes else next(iter(self._boxes))
             return self._boxes.pop(box)
 
@@ -132,6 +161,9 @@ class ComputeService(QObject):
         begin = time.perf_counter()
         try:
             result = task.run()
+        except StoppedError:
+            if not self._closing:
+                self.failed.emit(_stopped(request, task))
         except (ValueError, WriteError) as error:
             self.failed.emit(Failure(request.question, task.name, str(error), expected=True))
         except Exception as error:  # the window outlives any defect of the numerics

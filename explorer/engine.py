@@ -7,7 +7,7 @@ from explorer.commands import Commands
 from explorer.form import Form
 from explorer.plots import PLOTS
 from explorer.tabs import Tabs
-from kernels import experiment, report
+from kernels import experiment, optimize, report, sensitivity
 from kernels.analyses import ablation
 
 # The exact recursions are many small operations: two threads were measured slower than one.
@@ -22,9 +22,11 @@ __all__ = [
     "copying",
     "experiment",
     "export",
+    "optimize",
     "panels",
     "recovery",
     "report",
     "reporting",
+    "sensitivity",
     "session",
 ]

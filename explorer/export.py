@@ -4,9 +4,11 @@ The CSV of a figure has one row per data point, true values at full precision, w
 
 * comment lines `# key: value` with the figure's texts and the metadata; `pandas.read_csv(path, comment="#")` skips them
   (labels with a `#` are quoted, and stay whole);
-* `mark` and `kind` (curve, points, bars, band, line), `x` and `y`;
+* `mark` and `kind` (curve, points, bars, band, line, heat), `x` and `y`;
 * `error` of points; `base` of bars, whose `y` is the height above it; `low` and `high` of a band;
-* `category`, the name of x where x counts categories.
+* `category`, the name of x where x counts categories;
+* with a heat map, one row per cell, row after row: `x_low`, `x_high`, `y_low` and `y_high` are its edges, `value` is
+  what its color means, and x and y are its middle. Figures without one do not have these columns.
 
 A cell is empty where a column does not apply; `nan`, `inf` and `-inf` are values.
 """
@@ -18,13 +20,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from explorer.files import write_atomically
-from explorer.marks import Band, Bars, Curve, Figure, Floats, Line, Mark, Points
+from explorer.marks import Band, Bars, Curve, Figure, Floats, Heat, Line, Mark, Points
 
 EXPERIMENT = "Wasserscope"
 """The metadata key of the experiment's text, from which the figure can be computed again."""
 
 PAPER_SIZE = (6.4, 4.2)
 COLUMNS = ("mark", "kind", "x", "y", "error", "base", "low", "high", "category")
+CELL_COLUMNS = ("x_low", "x_high", "y_low", "y_high", "value")
 
 Cell = str | float | int | None
 NOTHING: frozenset[str] = frozenset()
@@ -36,8 +39,10 @@ def to_csv(figure: Figure, metadata: Mapping[str, str], hidden: frozenset[str] =
     for name, axis in (("x", figure.x), ("y", figure.y)):
         about[name] = f"{axis.label} ({axis.scale.name} axis)"
     lines = [f"# {line}\n" for line in _told({**about, "note": figure.note, **metadata})]
-    rows = [row for mark in figure.marks if mark.label not in hidden for row in _rows(mark, figure.categories)]
-    return ("".join(lines) + table_csv(COLUMNS, rows)).encode()
+    shown = [mark for mark in figure.marks if mark.label not in hidden]
+    columns = (*COLUMNS, *CELL_COLUMNS) if any(isinstance(mark, Heat) for mark in shown) else COLUMNS
+    rows = [row + (None,) * (len(columns) - len(row)) for mark in shown for row in _rows(mark, figure.categories)]
+    return ("".join(lines) + table_csv(columns, rows)).encode()
 
 
 def to_svg(
@@ -192,6 +197,11 @@ def _rows(mark: Mark, categories: tuple[str, ...]) -> Iterator[tuple[Cell, ...]]
         case Line():
             at = float(mark.at)
             yield mark.label, "line", *((at, None) if mark.vertical else (None, at)), None, None, None, None, None
+        case Heat():
+            across = list(columns(mark.centers[0], mark.x[:-1], mark.x[1:]))
+            for (y, *rows), values in zip(columns(mark.centers[1], mark.y[:-1], mark.y[1:]), mark.values, strict=True):
+                for (x, *edges), value in zip(across, values.tolist(), strict=True):
+                    yield mark.label, "heat", x, y, None, None, None, None, None, *edges, *rows, value
 
 
 def _checked(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[Sequence[Cell]]:

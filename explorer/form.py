@@ -71,6 +71,7 @@ class Form(QWidget):
         self._rows: dict[str, Row] = {}
         self._groups: dict[str, Group] = {}
         self._dragged = ""
+        self._alone = False
         self._complaining: Row | Group | None = None
         self._hub = Hub(self)
         self._search = _Search(self)
@@ -119,6 +120,17 @@ class Form(QWidget):
         if component != self._component:
             self._settle()
         self._show(component)
+
+    def set_slopes(self, slopes: dict[str, float]) -> None:
+        """Show which way the error falls: derivatives of log W2 by dotted path; nothing for all others."""
+        for path, row in self._rows.items():
+            row.set_slope(slopes.get(path))
+
+    def stand_alone(self) -> None:
+        """For a form of a few rows, seen whole: no filter, and nothing to scroll."""
+        self._search.hide()
+        self._alone = True
+        self._align()
 
     def row(self, path: str) -> Row:
         """The row of the field at a dotted path; `KeyError` where the shown component has none."""
@@ -240,7 +252,13 @@ class Form(QWidget):
             group.arrange(label, stacked=room < title)
         content = self._scroll.widget()
         if content is not None:
-            self._scroll.setMinimumWidth(content.minimumSizeHint().width() + bar.sizeHint().width())
+            beside = 0 if self._alone else bar.sizeHint().width()
+            self._scroll.setMinimumWidth(content.minimumSizeHint().width() + beside)
+            if self._alone:
+                layout = content.layout()
+                assert layout is not None
+                layout.activate()
+                self._scroll.setFixedHeight(layout.sizeHint().height())
 
     def _filter(self, text: str) -> None:
         found = self._body.filter(text.lower().split())

@@ -65,13 +65,17 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """Unjoined points, with an error bar each where `error` is given."""
+    """Unjoined points, with an error bar each where `error` is given.
+
+    A person may move `draggable` ones up and down on the screen; of several such marks in a figure, the first.
+    """
 
     label: str
     x: Floats
     y: Floats
     style: Style = Style(marker="o")
     error: Floats | None = None
+    draggable: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +111,26 @@ class Line:
     style: Style = Style(dash=(4, 4))
 
 
-Mark = Curve | Points | Bars | Band | Line
+@dataclass(frozen=True, eq=False)
+class Heat:
+    """Cells colored by a value: rows along y, columns along x; nan is left empty.
+
+    On a `Symlog` scale the value is signed: zero is neutral, and the range of colors symmetric about it.
+    """
+
+    label: str  # what the color means, with its unit: the title of the color bar
+    x: Floats  # edges of the columns, one more than columns, increasing
+    y: Floats  # edges of the rows
+    values: Floats  # (rows, columns)
+    scale: Scale  # of the color
+
+    @property
+    def centers(self) -> tuple[Floats, Floats]:
+        """Middles of the columns and of the rows, in data: whole numbers between halves, whatever the axes."""
+        return (self.x[:-1] + self.x[1:]) / 2, (self.y[:-1] + self.y[1:]) / 2
+
+
+Mark = Curve | Points | Bars | Band | Line | Heat
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +157,10 @@ def values_along(marks: tuple[Mark, ...], axis: str) -> Floats:
                 parts += [mark.x - half, mark.x + half] if axis == "x" else [mark.base, mark.base + mark.height]
             case Band():
                 parts += [mark.x] if axis == "x" else [mark.low, mark.high]
+            case Heat():
+                # Where all cells are empty, nothing is seen.
+                shown = not np.all(np.isnan(mark.values))
+                parts.append((mark.x if axis == "x" else mark.y)[: None if shown else 0])
             case Points(error=error) if error is not None and axis == "y":
                 parts += [mark.y - error, mark.y + error]
             case Curve() | Points():
@@ -153,6 +180,7 @@ __all__ = [
     "Curve",
     "Figure",
     "Floats",
+    "Heat",
     "Line",
     "Linear",
     "Log",

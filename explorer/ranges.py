@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from explorer.marks import Floats
+from explorer.marks import Floats, Heat, Mark
 from explorer.scales import Log, Scale
 
 Span = tuple[float, float]
@@ -64,19 +64,29 @@ def extent(values: Floats, scale: Scale) -> Span | None:
     return low, high
 
 
-def padded(span: Span, scale: Scale) -> Span:
+def margin_of(marks: tuple[Mark, ...]) -> float:
+    """Share of the axis to leave empty at its ends: none around cells, which fill the plot."""
+    return 0.0 if any(isinstance(mark, Heat) for mark in marks) else MARGIN
+
+
+def padded(span: Span, scale: Scale, margin: float = MARGIN) -> Span:
     """The span with a margin, opened where it is a single value."""
     low, high = span
     width = high - low
     if width <= FINEST * max(abs(low), abs(high)) or width == 0:
         half = (0.05 * max(abs(low), abs(high)) or 0.5) if scale.name == "linear" else 0.5
         return limited((low - half, high + half), scale)
-    return limited((low - MARGIN * width, high + MARGIN * width), scale)
+    return limited((low - margin * width, high + margin * width), scale)
 
 
-def steady(seen: Span, data: Span, scale: Scale) -> Span:
-    """Follow data that move, without jitter: grow as soon as they leave, shrink only when most would stay empty."""
-    fit = padded(data, scale)
+def steady(seen: Span, data: Span, scale: Scale, margin: float = MARGIN) -> Span:
+    """Follow data that move, without jitter: grow as soon as they leave, shrink only when most would stay empty.
+
+    Without a margin there is none to move in, and what is seen is what there is.
+    """
+    fit = padded(data, scale, margin)
+    if not margin:
+        return fit
     low = fit[0] if data[0] < seen[0] else seen[0]
     high = fit[1] if data[1] > seen[1] else seen[1]
     return fit if data[1] - data[0] < LEAST_USE * (high - low) and fit[1] - fit[0] < high - low else (low, high)

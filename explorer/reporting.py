@@ -15,14 +15,20 @@ from explorer.export import EXPERIMENT, to_png, to_svg
 from explorer.files import write_together
 from explorer.plots import PLOTS
 from explorer.session import Session, to_text
+from kernels.analyses.budget import Budget, budget
+from kernels.analyses.expansion import Expansion, expansion
 from kernels.experiment import Experiment, to_dict
 from kernels.report import Solution, report
 
 MOST_MODES = 64
+MOST_CELLS = 10_000_000
 
 
-def as_dict(experiment: Experiment) -> dict[str, Any]:
-    """The report of an experiment as plain values, infinities and nan among them."""
+def as_dict(experiment: Experiment, *, with_budget: bool = False) -> dict[str, Any]:
+    """The report of an experiment as plain values, infinities and nan among them; the error budget if asked for.
+
+    Errors: `ValueError` in one sentence for unreadable data, and for a budget that is too large.
+    """
     error = report(experiment)
     sources = {
         field.name: float(getattr(error.wasserstein2, field.name)) for field in dataclasses.fields(error.wasserstein2)
@@ -36,12 +42,46 @@ def as_dict(experiment: Experiment) -> dict[str, Any]:
         "frechet": error.frechet,
         "is_stable": error.is_stable,
         "modes": modes,
+        "expansion": _expansion(expansion(experiment)),
+        **({"budget": _budget(full_budget(experiment))} if with_budget else {}),
     }
 
 
-def as_json(experiment: Experiment) -> str:
+def _expansion(found: Expansion | None) -> dict[str, Any] | None:
+    return found and {
+        "n_wasserstein2": found.n_wasserstein2,
+        "n2_frechet": found.n2_frechet,
+        "variance": found.variance.tolist(),
+        "mean": found.mean.tolist(),
+        "start_variance": found.start_variance.tolist(),
+        "start_mean": found.start_mean.tolist(),
+        "largest_angle": found.largest_angle,
+        "in_regime": found.in_regime,
+    }
+
+
+def _budget(found: Budget) -> dict[str, Any]:
+    names = ("by_step", "start", "final", "variance")
+    return {"ranks": found.ranks.astype(int).tolist(), **{name: getattr(found, name).tolist() for name in names}}
+
+
+def full_budget(experiment: Experiment) -> Budget:
+    """The error budget of every mode and step.
+
+    Errors: `ValueError` in one sentence where there are too many of them.
+    """
+    modes, steps = len(experiment.law.variance), len(experiment.times) - 1
+    if modes * steps > MOST_CELLS:
+        raise ValueError(
+            f"the budget of {modes} modes and {steps} steps has {modes * steps} numbers, and at most {MOST_CELLS} are "
+            "written; choose fewer modes or steps."
+        )
+    return budget(experiment, most_modes=modes, most_steps=steps)
+
+
+def as_json(experiment: Experiment, *, with_budget: bool = False) -> str:
     """The report as JSON in full precision; infinities as Python's json writes and reads them."""
-    return json.dumps(as_dict(experiment), ensure_ascii=False)
+    return json.dumps(as_dict(experiment, with_budget=with_budget), ensure_ascii=False)
 
 
 def as_text(experiment: Experiment) -> str:
@@ -50,6 +90,8 @@ def as_text(experiment: Experiment) -> str:
     lines = [f"{name:12} {getattr(experiment, name)!r}" for name in to_dict(experiment)]
     unstable = int((~error.modes.is_stable).sum())
     stability = f"{unstable} of {len(error.modes.is_stable)} modes unstable" if unstable else "stable in every mode"
+    theory = expansion(experiment)
+    trust = "" if theory is None or theory.in_regime else "  (steps too large for the theory)"
     return "\n".join(
         [
             *lines,
@@ -62,6 +104,7 @@ def as_text(experiment: Experiment) -> str:
             f"{'KL [nat]':18} {error.kl:.10g}",
             f"{'Frechet (W2^2)':18} {error.frechet:.10g}",
             f"{'stability':18} {stability}",
+            *([f"{'N W2 as N grows':18} {theory.n_wasserstein2:.10g}{trust}"] if theory else []),
         ]
     ).replace(f"{'NFE':16} ", f"{'NFE':18} ")
 
@@ -97,6 +140,19 @@ def path_csv(experiment: Experiment) -> str:
     return _csv(experiment, header, rows)
 
 
+def budget_csv(experiment: Experiment) -> str:
+    """What each step adds to the error of the variance, by mode; step 0 is the start, and the sum the whole error."""
+    found, times = full_budget(experiment), experiment.times.tolist()
+    terms = np.column_stack([found.start, found.by_step])
+    header = ["step", "time", "mode", "eigenvalue", "variance_error"]
+    rows = [
+        [step, time, int(rank), float(eigenvalue), float(term)]
+        for step, time in enumerate(times)
+        for rank, eigenvalue, term in zip(found.ranks, found.eigenvalue, terms[:, step], strict=True)
+    ]
+    return _csv(experiment, header, rows)
+
+
 def _numbered(columns: list[Any]) -> list[list[Any]]:
     return [[k + 1, *(column[k].item() for column in columns)] for k in range(len(columns[0]))]
 
@@ -112,16 +168,18 @@ def _csv(experiment: Experiment, header: list[str], rows: list[list[Any]]) -> st
     return text.getvalue()
 
 
-def write_all(session: Session, folder: Path) -> list[Path]:
+def write_all(session: Session, folder: Path, *, with_budget: bool = False) -> list[Path]:
     """Write report.json, modes.csv, path.csv, session.toml and every figure; all made before any is written.
 
-    Errors: `ValueError` in one sentence for unreadable data, `WriteError` for a folder that cannot be written.
+    With a budget there is budget.csv too. Errors: `ValueError` in one sentence for unreadable data and for a budget
+    that is too large, `WriteError` for a folder that cannot be written.
     """
     experiment = session.experiment
     files: dict[str, bytes] = {
-        "report.json": as_json(experiment).encode(),
+        "report.json": as_json(experiment, with_budget=with_budget).encode(),
         "modes.csv": modes_csv(experiment).encode(),
         "path.csv": path_csv(experiment).encode(),
+        **({"budget.csv": budget_csv(experiment).encode()} if with_budget else {}),
         "session.toml": to_text(session).encode(),
     }
     said = metadata(experiment)

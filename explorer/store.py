@@ -47,6 +47,9 @@ class Store(QObject):
             return
         if not continues:
             self._past = [*self._past[-MOST:], self._session]
+        elif not dragging and self._past and self._past[-1] == session:
+            # A drag that is given up brings back where it began, and is no step either.
+            self._past = self._past[:-1]
         self._future = []
         self._session = session
         self.changed.emit(session)

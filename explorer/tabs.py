@@ -9,7 +9,7 @@ from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QGridLayout, QTabWidget, QVBoxLayout, QWidget
 
 from explorer.canvas import Canvas
-from explorer.marks import Figure
+from explorer.marks import Figure, Heat
 from explorer.plots import PLOTS, Plot
 
 
@@ -27,6 +27,10 @@ class Tabs(QTabWidget):
 
     seen_changed = pyqtSignal()
     said = pyqtSignal(str)
+    clicked = pyqtSignal(object, float, float)
+    """A plot, and the data coordinates of a click on it."""
+    dragged = pyqtSignal(object, object)
+    """A plot, and where its points were moved to."""
 
     def __init__(self, actions_for: Callable[["Tabs", str], list[QAction]], above: dict[str, QWidget]) -> None:
         super().__init__()
@@ -44,6 +48,8 @@ class Tabs(QTabWidget):
             canvas.set_actions(actions_for(self, name))
             canvas.hovered.connect(partial(self._hover, name))
             canvas.failed.connect(self.said)
+            canvas.clicked.connect(partial(self.clicked.emit, self._plots[name]))
+            canvas.dragged.connect(partial(self.dragged.emit, self._plots[name]))
         self.currentChanged.connect(self._switched)
 
     def _page(self, plots: list[Plot], above: QWidget | None) -> QWidget:
@@ -70,13 +76,13 @@ class Tabs(QTabWidget):
     def _switched(self, index: int) -> None:
         self.seen_changed.emit()
 
-    def _hover(self, name: str, x: object) -> None:
+    def _hover(self, name: str, at: tuple[float, float] | None) -> None:
         self._active = name
-        mine = self._canvases[name].figure.x.label
+        mine = self._canvases[name].figure
         for other in self.seen():
-            canvas = self._canvases[other.name]
-            if other.name != name and canvas.figure.x.label == mine and mine:
-                canvas.set_crosshair(x)
+            if other.name != name:
+                canvas = self._canvases[other.name]
+                canvas.set_crosshair(*(_linked(mine, at, canvas.figure) if at else (None, None)))
 
     @property
     def active(self) -> str:
@@ -138,3 +144,12 @@ class Tabs(QTabWidget):
     def _has_room(self, plot: Plot) -> bool:
         """Whether no other plot of the same tab is maximized."""
         return self._maximized in ("", plot.name) or self._plots[self._maximized].tab != plot.tab
+
+
+def _linked(mine: Figure, at: tuple[float, float], other: Figure) -> tuple[float | None, float | None]:
+    """Where on the other plot the place on mine is, along each of its axes that is also one of mine."""
+    places = {mine.y.label: at[1], mine.x.label: at[0]}
+    x, y = (places.get(axis.label) if axis.label else None for axis in (other.x, other.y))
+    # Between curves, y is where the mouse happens to be.
+    exact = other.y.label == mine.x.label or any(isinstance(mark, Heat) for mark in (*mine.marks, *other.marks))
+    return x, y if exact else None

@@ -26,6 +26,8 @@ ANSWER_PATIENCE_MS = 250
 DOCK_WIDTHS = (330, 270)
 DOCK_HEIGHT = 220
 
+HINTS = "sensitivity"
+
 Job = tuple[str, Callable[[Any], object]]
 
 
@@ -44,6 +46,10 @@ class Window(QMainWindow):
         self._smoke, self._painted, self._built = smoke, False, False
         self._failures: list[str] = []
         self._just_said = False
+        self._before_drag: object = None
+        # What the plots were last asked, and what they have answered.
+        self._asked: Request | None = None
+        self._rested: Request | None = None
         self._path: Path | None = None
         place = Path(platformdirs.user_config_dir("wasserscope")) / "window.ini"
         self._settings = QSettings(str(place), QSettings.Format.IniFormat)
@@ -83,6 +89,7 @@ class Window(QMainWindow):
         self.form = engine.Form(session.experiment, select_kind=self._select_kind)
         self.compare, self.pins, self.ablation = panels.ComparePanel(), panels.PinsPanel(), panels.AblationPanel()
         self.sweep_bar, self.modes_bar, self.log = panels.SweepBar(), panels.ModesBar(), panels.LogPanel()
+        self.improve = panels.ImprovePanel()
         self._log_handler = panels.LogHandler(self.log)
         logging.getLogger().addHandler(self._log_handler)
         self._commands = engine.Commands(self)
@@ -92,23 +99,32 @@ class Window(QMainWindow):
         right, below = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
         compare = self._dock("Compare", right, _Scrolled(self.compare))
         pins = self._dock("Pins", right, _Scrolled(self.pins))
+        improve = self._dock("Improve", right, _Scrolled(self.improve))
         table, log = self._dock("Ablation table", below, self.ablation), self._dock("Log", below, self.log)
         self.tabifyDockWidget(compare, pins)
+        self.tabifyDockWidget(pins, improve)
         self.tabifyDockWidget(table, log)
         compare.raise_()
-        self.docks = {"Parameters": self._left, "Compare": compare, "Pins": pins, "Ablation table": table, "Log": log}
+        self.docks = {
+            "Parameters": self._left,
+            "Compare": compare,
+            "Pins": pins,
+            "Improve": improve,
+            "Ablation table": table,
+            "Log": log,
+        }
         self.actions_by_title = install(self, self._commands.actions())
         self._commands.add_docks(self.docks)
         self._connect()
         # What is added to a window that is already shown stays hidden until told.
-        for dock in (compare, pins):
+        for dock in (compare, pins, improve):
             dock.show()
         for dock in (table, log):
             dock.hide()
         self._default_layout = self.saveState()
         # Widths can be given only once the docks have been laid out.
         QTimer.singleShot(0, self._first_layout)
-        self.tabs.set_theme(dark=self.is_dark)
+        self._color(dark=self.is_dark)
         self._built = True
         self._autosave = QTimer(self)
         self._autosave.timeout.connect(self._keep)
@@ -134,7 +150,13 @@ class Window(QMainWindow):
         for panel in (self.compare, self.pins, self.sweep_bar, self.modes_bar):
             panel.changed.connect(self.store.set)
         self.tabs.canvas("spectrum").clicked.connect(self._follow)
+        self.tabs.clicked.connect(self._click)
+        self.tabs.dragged.connect(self._drag)
         self.ablation.requested.connect(self._tabulate)
+        self.improve.requested.connect(self._improve)
+        self.improve.stopped.connect(self.jobs.stop)
+        self.improve.accepted.connect(self._take)
+        self.jobs.progressed.connect(self.improve.set_progress)
         self.tabs.seen_changed.connect(self._ask)
         self.tabs.said.connect(self.say)
         self.compute.started.connect(self._begin)
@@ -178,7 +200,7 @@ class Window(QMainWindow):
             self._message.clear()
         self._just_said = False
         self.form.set_value(session.experiment)
-        for panel in (self.compare, self.pins, self.ablation, self.sweep_bar, self.modes_bar):
+        for panel in (self.compare, self.pins, self.ablation, self.sweep_bar, self.modes_bar, self.improve):
             panel.set_value(session)
         self._commands.refresh()
         self._ask()
@@ -187,11 +209,12 @@ class Window(QMainWindow):
         session = self.session
         tasks = [Task(plot.name, partial(plot.draw, session)) for plot in self.tabs.seen()]
         totals = Task("totals", partial(_totals, self._engine, session))
-        self.compute.post("preview", Request(session, (*tasks, totals)), patient=True)
-        QTimer.singleShot(ANSWER_PATIENCE_MS, lambda: self._still_waiting(session))
+        self._asked = asked = Request(session, (*tasks, totals))
+        self.compute.post("preview", asked, patient=True)
+        QTimer.singleShot(ANSWER_PATIENCE_MS, lambda: self._still_waiting(asked))
 
-    def _still_waiting(self, session: object) -> None:
-        if self._built and session is self.session and not self.compute.is_idle:
+    def _still_waiting(self, asked: Request) -> None:
+        if self._built and asked is self._asked and asked is not self._rested:
             self.tabs.set_busy(True)
 
     def _tabulate(self, session: Any) -> None:
@@ -207,9 +230,45 @@ class Window(QMainWindow):
         self.ablation.set_busy(False)
         self.ablation.set_table(table)
 
+    def start_improving(self) -> None:
+        """Look for a better grid and stochasticity, as the panel says."""
+        self.docks["Improve"].show()
+        self.docks["Improve"].raise_()
+        self.improve.start()
+
+    def _improve(self, session: Any, request: Any) -> None:
+        search = self._engine.optimize.optimize
+
+        def watch(progress: Any) -> None:
+            self.jobs.tell(progress.fraction, f"error so far {progress.value:.4g}")
+
+        self.run_job("improve", partial(search, session.experiment, request, watch), self.improve.show_result)
+
+    def _take(self, experiment: object) -> None:
+        self.edit(experiment=experiment)
+
     def _follow(self, rank: float, _variance: float) -> None:
         if round(rank) >= 1:
             self.modes_bar.toggle(round(rank))
+
+    def _click(self, plot: Any, x: float, y: float) -> None:
+        if plot.click is not None:
+            self._accept(partial(plot.click, self.session, x, y), dragging=False)
+
+    def _drag(self, plot: Any, drag: Any) -> None:
+        if plot.move is not None:
+            # Every place of a drag is one to which the grid of before was brought: Escape brings that one back.
+            before = self._before_drag or self.session
+            self._before_drag = None if drag.done else before
+            self._accept(partial(plot.move, before, drag.indices, drag.values, drag.snap), dragging=not drag.done)
+
+    def _accept(self, make: Callable[[], Any], *, dragging: bool) -> None:
+        try:
+            session = make()
+        except ValueError as error:
+            self.say(str(error))
+            session = self.session
+        self.store.set(session, dragging=dragging)
 
     def run_job(self, name: str, work: Callable[[], object], deliver: Callable[[Any], object]) -> None:
         """Do longer work beside the window; `deliver` takes its result, a failure is told."""
@@ -223,17 +282,24 @@ class Window(QMainWindow):
     def _fail_job(self, failure: Failure) -> None:
         if failure.name == "ablation table":
             self.ablation.set_busy(False)
+        if failure.name == "improve":
+            self.improve.end(failure.sentence)
         self.say(failure.sentence)
 
-    def _rest_job(self, question: object, seconds: float) -> None:
-        name, _deliver = cast(Job, question)
+    def _rest_job(self, request: Request, seconds: float) -> None:
+        name, _deliver = cast(Job, request.question)
         self._state.setText(f"{name}: {seconds:.1f} s on CPU")
 
     def _begin(self, names: str) -> None:
+        if names == HINTS:
+            return
         self._state.setText(f"computing {_shortened(names, 48)}")
 
     def _receive(self, answer: Answer) -> None:
-        if answer.name == "totals":
+        if answer.name == HINTS:
+            if answer.question == (HINTS, self.session):
+                self.form.set_slopes(cast(dict[str, float], answer.result))
+        elif answer.name == "totals":
             totals: Any = answer.result
             self.compare.set_values(totals)
             self.pins.set_values(totals)
@@ -244,6 +310,10 @@ class Window(QMainWindow):
             self.tabs.show_figure(answer.name, figure, current=answer.question == self.session)
 
     def _fail(self, failure: Failure) -> None:
+        if failure.name == HINTS:
+            # The plots have told what is wrong with the data.
+            self.form.set_slopes({})
+            return
         self._failures.append(failure.sentence)
         if failure.name == "totals":
             self._headline.clear()
@@ -252,13 +322,19 @@ class Window(QMainWindow):
             self.tabs.canvas(failure.name).set_busy(False)
         self.say(failure.sentence)
 
-    def _rest(self, question: object, seconds: float) -> None:
+    def _rest(self, request: Request, seconds: float) -> None:
+        if isinstance(request.question, tuple):
+            return
+        self._rested = request
         self._state.setText(f"CPU ×1 · {1e3 * seconds:.0f} ms")
-        if question == self.session and self.compute.is_idle:
+        if request is self._asked:
             self.ready.emit()
             if self._smoke:
                 # The answers are in; the next turn of the event loop has painted them.
                 QTimer.singleShot(100, self._end_smoke)
+            # Which slider to move is asked once the plots have been answered.
+            slopes = partial(self._engine.sensitivity.sensitivities, self.session.experiment)
+            self.compute.post(HINTS, Request((HINTS, self.session), (Task(HINTS, slopes),)))
 
     def _end_smoke(self) -> None:
         if not self._failures and not self.grab().save(self._smoke):
@@ -326,7 +402,11 @@ class Window(QMainWindow):
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         apply_theme(application, dark)
+        self._color(dark=dark)
+
+    def _color(self, *, dark: bool) -> None:
         self.tabs.set_theme(dark=dark)
+        self.improve.set_theme(dark=dark)
 
     def open_palette(self) -> None:
         """All actions, found by typing."""

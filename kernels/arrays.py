@@ -22,5 +22,10 @@ _keep_memory()
 
 
 def array(values: object) -> Tensor:
-    """A float64 tensor on the CPU."""
+    """A float64 tensor on the CPU; a tensor stays the same, and what it is differentiated by."""
     return torch.as_tensor(values, dtype=torch.float64)
+
+
+def together(*values: float | Tensor) -> Tensor:
+    """A vector of numbers, of which some may be tensors to be differentiated by."""
+    return torch.stack([array(value) for value in values])

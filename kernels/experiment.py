@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernels.arrays import Times
-from kernels.grids import TIME_GRIDS, TimeGrid, Uniform
-from kernels.grids.base import Spaced
+from kernels.gaussian import Gaussian
+from kernels.grids import TIME_GRIDS, Adapted, Placed, Setting, Spaced, TimeGrid, Uniform, placed
+from kernels.observations import OBSERVATIONS, Conditioned, Observation, Unobserved
 from kernels.param import Choice, Component, Declaration, choice, declarations, described, nearest_first
 from kernels.processes import PROCESSES, Process, VPLinear
 from kernels.samplers import SAMPLERS, EulerMaruyama, Sampler
@@ -20,13 +21,16 @@ SHARED = frozenset({"steps", "start", "stop", "to_zero"})
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment(Component):
-    """Data, noising, score, grid, sampler and start: what is sampled, and how.
+    """Data, observation, noising, score, grid, sampler and start: what is sampled, and how.
 
-    Errors: `ValueError` in one sentence for a grid that leaves the process's range, and for a sampler that
-    does not apply to the process.
+    Errors: `ValueError` in one sentence for a grid that leaves the process's range, for a sampler that does not
+    apply to the process, and for a score that there is not with the observation.
     """
 
     spectrum: Spectrum = choice(PowerLaw(), SPECTRA, "covariance spectrum and mean of the data")
+    observation: Observation = choice(
+        Unobserved(), OBSERVATIONS, "noisy linear measurement that the samples are conditioned on"
+    )
     process: Process = choice(VPLinear(), PROCESSES, "forward noising process")
     score: ScoreModel = choice(Exact(), SCORE_MODELS, "score used by the sampler")
     grid: TimeGrid = choice(Uniform(), TIME_GRIDS, "times visited by the sampler")
@@ -35,8 +39,14 @@ class Experiment(Component):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.score.refusal(self.observation):
+            raise ValueError(f"{self.score.refusal(self.observation)}.")
         times = self.grid.times(self.process)
         refusal = self.sampler.refusal(self.process, times)
+        if not refusal and isinstance(self.grid, Adapted):
+            unplaced = self.grid.refusal(self.sampler, by_mode=self.by_mode)
+            if unplaced:
+                raise ValueError(f"{unplaced}.")
         if refusal:
             fitting = ", ".join(kind.__name__ for kind in applicable(self.process, times))
             here = f"{type(self.process).__name__} with {type(self.grid).__name__}"
@@ -44,13 +54,48 @@ class Experiment(Component):
 
     @property
     def times(self) -> Times:
-        """Times visited, in the process's own time."""
-        return self.grid.times(self.process)
+        """Times visited, in the process's own time.
+
+        Errors: `ValueError` in one sentence where a grid that adapts cannot read the data, or is not defined on them.
+        """
+        return self.placed.times
+
+    @property
+    def placed(self) -> Placed:
+        """The grid with its times for this experiment; errors as `times`."""
+        return placed(self.grid, self.setting)
+
+    @property
+    def setting(self) -> Setting:
+        """What the grid is made for."""
+        return Setting(
+            spectrum=self.spectrum,
+            observation=self.observation,
+            process=self.process,
+            score=self.score,
+            sampler=self.sampler,
+            start=self.start,
+        )
+
+    @property
+    def data(self) -> Conditioned:
+        """What is sampled: the data, given what was observed of them; errors as `Setting.data`."""
+        return self.setting.data
+
+    @property
+    def law(self) -> Gaussian:
+        """The law that is sampled, largest eigenvalue first; kept, and errors as `data`."""
+        return self.data.law
+
+    @property
+    def by_mode(self) -> bool:
+        """Whether every mode has to be computed by itself, with its own mean."""
+        return self.score.by_mode(self.observation)
 
     @property
     def calls(self) -> int:
         """Score evaluations of the whole run (NFE)."""
-        return self.sampler.total_calls(self.process, self.times)
+        return self.sampler.total_calls(self.process, self.grid.times(self.process))
 
 
 def applicable(process: Process, times: Times) -> list[type[Sampler]]:
@@ -62,7 +107,7 @@ def with_kind(experiment: Experiment, path: str, chosen: Component) -> Experimen
     """The experiment with another component, and with what depends on it made to fit.
 
     A new process brings its usual start and stop to the grid; a sampler that does not apply to what was chosen
-    gives way to the first one that does.
+    gives way to the first one that does, and a score that there is not with a new observation to the exact one.
     """
     parts: dict[str, Any] = {path: chosen}
     process: Process = parts.get("process", experiment.process)
@@ -74,7 +119,13 @@ def with_kind(experiment: Experiment, path: str, chosen: Component) -> Experimen
     sampler: Sampler = parts.get("sampler", experiment.sampler)
     if path != "sampler" and sampler.refusal(process, grid.times(process)):
         sampler = applicable(process, grid.times(process))[0]()
-    return dataclasses.replace(experiment, **{**parts, "grid": grid, "sampler": sampler})
+    observation: Observation = parts.get("observation", experiment.observation)
+    score: ScoreModel = parts.get("score", experiment.score)
+    if path != "score" and score.refusal(observation):
+        score = Exact()
+    if isinstance(grid, Adapted):
+        grid = grid.suited(sampler, by_mode=score.by_mode(observation))
+    return dataclasses.replace(experiment, **{**parts, "score": score, "grid": grid, "sampler": sampler})
 
 
 def carried(grid: TimeGrid, former: TimeGrid) -> TimeGrid:

@@ -114,6 +114,20 @@ def panels(levels: Levels) -> list[Panel]:
     return found
 
 
+def separate(law: Gaussian) -> tuple[Levels, list[Panel]]:
+    """Every mode as a level and a node of its own, with weight 1 of its mean too."""
+    ones, count = torch.ones_like(law.variance), len(law.variance)
+    levels = Levels(law.variance, torch.arange(count), ones, ones)
+    return levels, [direct(levels, 0, count)]
+
+
+@lru_cache(maxsize=16)
+def reduced(law: Gaussian) -> tuple[Levels, list[Panel]]:
+    """The distinct eigenvalues of a law, and the panels that stand for them."""
+    levels = levels_of(law)
+    return levels, panels(levels)
+
+
 def _tail(values: Float64[Tensor, "*axes nodes"]) -> Float64[Tensor, "*axes"]:
     """Size of the last two Chebyshev coefficients."""
     return (values @ _last_coefficients()).abs().amax(-1)

@@ -289,6 +289,14 @@ def described(kind: type[Component], name: str) -> str:
     return f"{kind.__name__}.{name} ({symbol})" if symbol else f"{kind.__name__}.{name}"
 
 
+def varied(component: Component, **values: Any) -> Any:
+    """A copy with values that have not been checked, tensors to be differentiated by among them; never to be kept."""
+    copy = object.__new__(type(component))
+    for name in declarations(type(component)):
+        object.__setattr__(copy, name, values.get(name, getattr(component, name)))
+    return copy
+
+
 def nearest_first(name: str, known: Iterable[str]) -> str:
     """Known names joined by commas, those most like `name` first."""
     names = list(known)

@@ -10,7 +10,7 @@ from kernels.affine import Value
 from kernels.arrays import Anything
 from kernels.gaussian import Gaussian
 from kernels.processes import Process
-from kernels.scores import Score
+from kernels.scores import Noised, Score
 
 V = TypeVar("V", bound=Value)
 MOST_KEPT = 12
@@ -38,36 +38,32 @@ class Problem:
         """Noise level."""
         return self._once("sigma", t, self.process.sigma)
 
+    @property
+    def has_mean(self) -> bool:
+        """Whether there is anything to know of means: without, those of the state and of the data are zero."""
+        return bool(self.data.mean.any()) or not self.score.is_centered
+
     def score_at(self, x: V, t: Anything) -> V:
         """Score of the noised law."""
-        return -self._noised(self.score.data, t).reciprocal() * self._centered(x, t)
+        return self.score.score(self._centered(x, t), self._at(t))
 
     def denoiser(self, x: V, t: Anything) -> V:
         """Expectation of the data given the state."""
-        data = self.score.data
-        # All the variance is signal where there is no noise, also in a mode without variance.
-        share = torch.where(
-            self.sigma(t) == 0,
-            1 / self.alpha(t),
-            self.alpha(t) * data.variance / self._noised(self.score.data, t),
-        )
-        return share * self._centered(x, t) + data.mean
+        return self.score.denoiser(self._centered(x, t), self._at(t))
 
     def noise_prediction(self, x: V, t: Anything) -> V:
         """Expectation of the noise given the state."""
-        sigma = self.sigma(t)
-        return torch.where(
-            sigma == 0, torch.zeros_like(sigma), sigma / self._noised(self.score.data, t)
-        ) * self._centered(x, t)
+        return self.score.noise_prediction(self._centered(x, t), self._at(t))
 
     def velocity(self, x: V, t: Anything) -> V:
         """Right-hand side of the probability-flow equation, regular also where f and g are infinite."""
-        process, data = self.process, self.score.data
-        rate = torch.addcmul(0.5 * process.variance_rate(t), self.alpha(t) * process.alpha_rate(t), data.variance)
-        return rate / self._noised(self.score.data, t) * self._centered(x, t) + process.alpha_rate(t) * data.mean
+        return self.score.velocity(self._centered(x, t), self._at(t))
 
     def _centered(self, x: V, t: Anything) -> V:
-        return x - self.alpha(t) * self.score.data.mean
+        return x - self.alpha(t) * self.score.law.mean
+
+    def _at(self, t: Anything) -> Noised:
+        return Noised(self.process, t, self.alpha(t), self.sigma(t), self._noised(self.score.law, t))
 
     def exact_variance(self, t: Anything) -> Anything:
         """Variance of the noised data, mode by mode."""

@@ -14,17 +14,18 @@ from kernels.gaussian import Gaussian, kl_of_deviation
 from kernels.nodes import (
     RESOLVED,
     ROUNDING,
-    Levels,
     Pairs,
     Panel,
     Terms,
-    levels_of,
-    panels,
+    reduced,
     sample,
+    separate,
     times_mean_squares,
 )
+from kernels.observations import Conditioned
 from kernels.problem import Problem
 from kernels.run import Steps, Transition, accumulate, transitions, variances
+from kernels.stochasticity import Constant
 
 SNAPSHOTS = 100
 
@@ -46,6 +47,8 @@ SNAPSHOTS = 100
 MEANS = [MEAN, STEP_MEAN, START_MEAN]
 VARIANCES = [VARIANCE, STEP_VARIANCE]
 MOST_RANGE = 1e8
+# Modes that are computed together where each is computed by itself.
+AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -120,12 +123,6 @@ class Path:
     discretization: Times
 
 
-@lru_cache(maxsize=16)
-def _reduced(law: Gaussian) -> tuple[Levels, list[Panel]]:
-    levels = levels_of(law)
-    return levels, panels(levels)
-
-
 @final
 class Solution:
     """Laws of a sampler as functions of the eigenvalue, in columns.
@@ -137,13 +134,22 @@ class Solution:
     def __init__(self, experiment: Experiment, runs: tuple[Float64[Tensor, " _"], ...], snapshots: int) -> None:
         self.experiment = experiment
         self.runs = runs
-        self.law = experiment.spectrum.law()
-        self.levels, first = _reduced(self.law)
+        self._data = experiment.data
+        self.law = self._data.law
+        self._by_mode = experiment.by_mode
+        self.levels, first = separate(self.law) if self._by_mode else reduced(self.law)
+        # The mean of a mode is the product of the two: means are found per unit mean where nodes stand for modes.
+        self._scale, self._mean = (1.0, self.law.mean) if self._by_mode else (self.law.mean, 1.0)
         self.ends: list[int] = []
         self._snapshots = snapshots
         self._has_mean = bool(self.levels.mean_squares.any())
         self._unstable: list[tuple[Tensor, Tensor]] = []
         self._sampled = sample(self.levels, first, self._evaluate, _is_resolved)
+
+    @property
+    def panels(self) -> list[Panel]:
+        """The panels on which the laws are resolved."""
+        return self._sampled.panels
 
     @cached_property
     def times(self) -> Times:
@@ -152,9 +158,15 @@ class Solution:
         return torch.stack([run[-1] for run in self.runs]) if others else first[self.ends]
 
     def _evaluate(self, eigenvalues: Tensor) -> Tensor:
-        data = Gaussian(torch.ones(1, dtype=torch.float64) * self._has_mean, eigenvalues)
+        if not self._by_mode:
+            return self._values(Conditioned(Gaussian(torch.ones(1, dtype=torch.float64) * self._has_mean, eigenvalues)))
+        begins = range(0, len(eigenvalues), AT_ONCE)
+        return torch.cat([self._values(self._data.at(slice(begin, begin + AT_ONCE))) for begin in begins], -1)
+
+    def _values(self, sampled: Conditioned) -> Tensor:
+        data, eigenvalues = sampled.law, sampled.law.variance
         process, sampler = self.experiment.process, self.experiment.sampler
-        problem = Problem(data, process, self.experiment.score.fit(data))
+        problem = Problem(data, process, self.experiment.score.fit(sampled))
         steps = Steps.along(*self.runs)
         moves = transitions(sampler, problem, steps)
         self._unstable.append((eigenvalues, _overshoots(moves, problem, steps)))
@@ -162,11 +174,8 @@ class Solution:
         starts = torch.stack([run[0] for run in self.runs])
         first, exact = variances(problem, starts), variances(problem, self.times)
         start = self.experiment.start.deviation(data, process, starts.unsqueeze(-1))
-        ratio, ends = exact / first, process.alpha(self.times)
-        # At the start itself, where there may be no signal, nothing has been forgotten.
-        shrunk = torch.where(self.times == starts, 1.0, process.alpha(starts) / ends)
-        rescaled = ratio * shrunk.square().unsqueeze(-1)
-        forgotten = rescaled.pow(sampler.limit_stochasticity)
+        ratio = exact / first
+        forgotten = self._forgotten(eigenvalues, starts, ratio)
         square = gain.square()
         values = torch.stack(
             [
@@ -184,6 +193,19 @@ class Solution:
         )
         # inf - inf and inf * 0 only arise where a scheme has blown up.
         return values if bool(values.sum().isfinite()) else torch.where(values.isnan(), torch.inf, values)
+
+    def _forgotten(self, eigenvalues: Tensor, starts: Tensor, ratio: Tensor) -> Tensor:
+        """What noise makes a deviation of the variance lose beside the flow, by column; `ratio` is the flow's part."""
+        process, limit = self.experiment.process, self.experiment.sampler.limit_stochasticity
+        if isinstance(limit, Constant):
+            # At the start itself, where there may be no signal, nothing has been forgotten.
+            shrunk = torch.where(self.times == starts, 1.0, process.alpha(starts) / process.alpha(self.times))
+            return (ratio * shrunk.square().unsqueeze(-1)).pow(limit.value)
+        ratios = process.noise_ratio(self.times).unsqueeze(-1)
+        if len(self.runs) == 1:
+            return limit.forgotten(eigenvalues, ratios).exp()
+        pairs = torch.stack([process.noise_ratio(starts).unsqueeze(-1), ratios], 1)
+        return torch.stack([limit.forgotten(eigenvalues, pair)[-1] for pair in pairs]).exp()
 
     def _composed(self, moves: Transition) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Gain, noise, shift and defect of the state itself, by column."""
@@ -218,7 +240,7 @@ class Solution:
         """The squares that make the four distances."""
         process, times = self.experiment.process, self.times[columns].unsqueeze(-1)
         lost = process.signal_lost(times)
-        short = -lost / (1 + process.alpha(times))
+        short = -lost / (1 + process.alpha(times)) * self._mean
         eigenvalue, exact = values[EIGENVALUE], values[EXACT]
         gap, started = process.sigma(times).square() - lost * eigenvalue, exact + values[START_DEVIATION]
         return (
@@ -266,11 +288,9 @@ class Solution:
         values = self._sampled.at([int(self.levels.position[rank]) for rank in ranks])
         alpha = self.experiment.process.alpha(self.times).unsqueeze(-1)
         mean = self.law.mean[ranks]
-        return Followed(
-            self.times,
-            Gaussian(mean * (alpha + values[MEAN]), values[VARIANCE]),
-            Gaussian(mean * alpha.expand_as(values[MEAN]), values[EXACT]),
-        )
+        exact = (mean * alpha).expand_as(values[MEAN])
+        sampled = exact + values[MEAN] if self._by_mode else mean * (alpha + values[MEAN])
+        return Followed(self.times, Gaussian(sampled, values[VARIANCE]), Gaussian(exact, values[EXACT]))
 
     def report(self) -> ErrorReport:
         """Distances, divergences and the errors mode by mode, at the last column."""
@@ -280,7 +300,7 @@ class Solution:
         lost, noise = process.signal_lost(stop), process.sigma(stop).square()
         eigenvalue, mean = self.law.variance, self.law.mean
         deviation = values[DEVIATION] + noise - lost * eigenvalue
-        mean_error = mean * (values[MEAN] - lost / (1 + process.alpha(stop)))
+        mean_error = self._scale * (values[MEAN] - lost / (1 + process.alpha(stop)) * self._mean)
         error = _root_difference(deviation, values[VARIANCE], eigenvalue)
         squares, square = error.square() + mean_error.square(), sources.total.square()
         share = torch.where(square > 0, squares / square, 0.0)
@@ -295,8 +315,8 @@ class Solution:
         """Between nodes stability is read off the nearest: it is told, it enters no law."""
         eigenvalues = torch.cat([nodes for nodes, _ in self._unstable])
         unstable = torch.cat([found for _, found in self._unstable])
-        if not bool(unstable.any()):
-            return torch.ones(len(self.law.variance), dtype=torch.bool)
+        if self._by_mode or not bool(unstable.any()):
+            return ~unstable if self._by_mode else torch.ones(len(self.law.variance), dtype=torch.bool)
         ordered, order = eigenvalues.sort()
         nearest = torch.bucketize(self.levels.eigenvalues, 0.5 * (ordered[1:] + ordered[:-1]))
         return ~unstable[order][nearest][self.levels.position]
@@ -315,7 +335,7 @@ def _overshoots(moves: Transition, problem: Problem, steps: Steps) -> Bool[Tenso
     rows = (gain.amin(1) < -ROUNDING).nonzero().flatten()
     # A step that ends in a point mass has a gain of zero, but for rounding.
     gain = torch.where(gain[rows] < -ROUNDING, gain[rows], 0.0)
-    before, after = variances(problem, steps.t0[rows]), variances(problem, steps.t1[rows])
+    before, after = problem.exact_variance(steps.t0[rows]), problem.exact_variance(steps.t1[rows])
     return (gain.square() * before > after).any(0)
 
 

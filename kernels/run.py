@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from kernels.affine import Affine, FreshNoise
-from kernels.arrays import Times
+from kernels.arrays import Anything, Times
 from kernels.problem import Problem
 from kernels.samplers import OneStep, Sampler, TwoStep
 
@@ -27,7 +27,7 @@ class Transition:
     `defect` is :math:`D = G P^* G^T + Q - P^{*\prime}`: the error that the step itself makes. It is formed without
     cancellation, so that P - P* keeps its digits when it is propagated by :math:`G (P - P^*) G^T + D`.
 
-    Axes: components first, then steps (if any) and modes. There is no `shift` where the data have no mean.
+    Axes: components first, then steps (if any) and modes. There is no `shift` where there is no mean.
     """
 
     gain: Matrix
@@ -82,16 +82,21 @@ def _conjugate(gain: Matrix, covariance: Matrix) -> Matrix:
 class Steps:
     """Steps from t0 to t1 < t0, of one run or of several laid end to end; `before` is the time one step earlier.
 
-    In the first step of a run `before` is t0.
+    In the first step of a run `before` is t0. Times are the same in every mode, or each mode has its own.
     """
 
-    before: Times
-    t0: Times
-    t1: Times
+    before: Float64[Tensor, "*steps #modes"]
+    t0: Float64[Tensor, "*steps #modes"]
+    t1: Float64[Tensor, "*steps #modes"]
 
     @staticmethod
     def along(*runs: Float64[Tensor, " _"]) -> "Steps":
         """The steps of runs, each over decreasing times."""
+        return Steps.by_mode(*(times.unsqueeze(-1) for times in runs))
+
+    @staticmethod
+    def by_mode(*runs: Anything) -> "Steps":
+        """The steps of runs whose times have an axis of modes."""
         return Steps(
             torch.cat([torch.cat([times[:1], times[:-2]]) for times in runs]),
             torch.cat([times[:-1] for times in runs]),
@@ -107,9 +112,10 @@ def variances(problem: Problem, times: Times) -> Float64[Tensor, "times modes"]:
 def transitions(sampler: Sampler, problem: Problem, steps: Steps) -> Transition:
     """All steps of a sampler at once, read off by running its step on an `Affine`.
 
-    The shift is per unit mean: data of mean 1 in every mode are expected, or of mean 0, which have no shift.
+    The shift is that for the mean of the data, which may be 1 in every mode to find it per unit mean; data of mean 0
+    have none, with a score that is zero there.
     """
-    before, t0, t1 = steps.before.unsqueeze(-1), steps.t0.unsqueeze(-1), steps.t1.unsqueeze(-1)
+    before, t0, t1 = steps.before, steps.t0, steps.t1
     alpha0, alpha1 = problem.alpha(t0), problem.alpha(t1)
     sigma0, sigma1 = problem.sigma(t0), problem.sigma(t1)
     exact0 = problem.exact_variance(t0)
@@ -119,15 +125,14 @@ def transitions(sampler: Sampler, problem: Problem, steps: Steps) -> Transition:
     )
     shape = change.shape
 
-    has_mean = bool(problem.data.mean.any())
-
-    center = alpha0 if has_mean else 0.0
+    has_mean, mean = problem.has_mean, problem.data.mean
+    center = alpha0 * mean if has_mean else 0.0
 
     def full(value: Tensor | float) -> Tensor:
         return torch.as_tensor(value, dtype=torch.float64).expand(shape)
 
     def drift(moved: Affine) -> Tensor:
-        return full(moved.unit * alpha0 - alpha1 + moved.shift)
+        return full((moved.unit * alpha0 - alpha1) * mean + moved.shift)
 
     if isinstance(sampler, OneStep):
         moved = sampler.step(Affine(1.0, (0.0,), 0.0, center), t0, t1, problem, FreshNoise(1, center))
@@ -137,7 +142,7 @@ def transitions(sampler: Sampler, problem: Problem, steps: Steps) -> Transition:
         return Transition((1 + small)[None, None], shift, noise[None, None], defect[None, None])
 
     method = cast(TwoStep, sampler)
-    x, former = Affine(1.0, (0.0, 0.0), 0.0, center), Affine(0.0, (0.0, 1.0), 1.0 if has_mean else 0.0, center)
+    x, former = Affine(1.0, (0.0, 0.0), 0.0, center), Affine(0.0, (0.0, 1.0), mean if has_mean else 0.0, center)
     # What is remembered is a prediction of the data, centered at their mean.
     moved, output = method.step(x, former, before, t0, t1, problem)
     small, reuse, remember = full(_less_identity(moved)), full(moved.gains[1]), full(output.gains[0])
@@ -148,7 +153,7 @@ def transitions(sampler: Sampler, problem: Problem, steps: Steps) -> Transition:
     gain = torch.stack([torch.stack([1 + small, reuse]), torch.stack([remember, zero])])
     cross = error * remember * root0
     defect = torch.stack([torch.stack([error * (2 * root1 + error), cross]), torch.stack([cross, zero])])
-    shift = torch.stack([drift(moved), full(output.unit * alpha0 + output.shift - 1)]) if has_mean else None
+    shift = torch.stack([drift(moved), full((output.unit * alpha0 - 1) * mean + output.shift)]) if has_mean else None
     return Transition(gain, shift, torch.zeros_like(defect), defect)
 
 
@@ -205,8 +210,8 @@ def simulate(
     """Carry points through all steps: the same step as the exact law's, on points."""
     x, former, before = start, torch.zeros_like(start), times[0]
 
-    def noise() -> Tensor:
-        return torch.randn(start.shape, dtype=start.dtype, generator=rng)
+    def noise(variance: Tensor) -> Tensor:
+        return variance.sqrt() * torch.randn(start.shape, dtype=start.dtype, generator=rng)
 
     for t0, t1 in pairwise(times):
         if isinstance(sampler, OneStep):

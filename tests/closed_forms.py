@@ -6,6 +6,7 @@ Times and eigenvalues may be floats; they are taken as the exact numbers that th
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -101,11 +102,76 @@ def flow_matching() -> ClosedProcess:
 # ------------------------------------------------------------------------------- B. exact reverse dynamics
 
 
-def exact_reverse(first: Levels, last: Levels, ell: Real, eps: Real, e: Real, deviation: Real) -> tuple[Real, Real]:
+# Enough for quadrature, which takes its time.
+FAST: Any = mpmath.MPContext()
+FAST.dps = 20
+
+
+@dataclass(frozen=True)
+class Varying:
+    """A stochasticity as a function of the noise ratio, smooth between its kinks."""
+
+    at: Callable[[Real], Real]
+    kinks: tuple[float, ...] = ()
+
+
+Eps = Real
+
+
+def shaped(shape: str, level: float, scale: float) -> Varying:
+    """The named shapes: functions of s/c, times a level."""
+
+    def at(s: Real) -> Real:
+        x = s / scale
+        forms = {
+            "high noise": lambda: x**2 / (1 + x**2),
+            "low noise": lambda: 1 / (1 + x**2),
+            "bump": lambda: 4 * x**2 / (1 + x**2) ** 2,
+            "matched": lambda: MP.sqrt(1 + 1 / x**2) - 1,
+        }
+        return level * forms[shape]()
+
+    return Varying(at)
+
+
+def tabulated(table: Sequence[tuple[float, float]]) -> Varying:
+    """Linear in log s through pairs (s, eps) of decreasing s, constant beyond."""
+
+    def at(s: Real) -> Real:
+        if s >= table[0][0]:
+            return s * 0 + table[0][1]
+        for (high, above), (low, below) in pairwise(table):
+            if s >= low:
+                share = MP.log(high / s) / MP.log(MP.mpf(high) / MP.mpf(low))
+                return above + share * (below - above)
+        return s * 0 + table[-1][1]
+
+    return Varying(at, tuple(s for s, _ in table))
+
+
+@lru_cache(maxsize=4096)
+def forgetting(first: Real, last: Real, ell: Real, eps: Eps) -> Real:
+    """Integral of eps 2 s ds/(ell + s^2) from `last` to `first`: by quadrature where eps varies."""
+    if not isinstance(eps, Varying):
+        return eps * MP.log((ell + first**2) / (ell + last**2))
+    low, high = FAST.log(last), FAST.log(first)
+    inside = [FAST.log(s) for s in eps.kinks if last < s < first]
+    parts = int(MP.ceil((high - low) / 3))
+    even = [low + (high - low) * k / parts for k in range(1, parts)]
+    ell = FAST.mpf(ell)
+
+    def density(y: Real) -> Real:
+        s = FAST.exp(y)
+        return 2 * eps.at(s) * s**2 / (ell + s**2)
+
+    return MP.mpf(FAST.quad(density, sorted([low, *inside, *even, high]), method="gauss-legendre"))
+
+
+def exact_reverse(first: Levels, last: Levels, ell: Real, eps: Eps, e: Real, deviation: Real) -> tuple[Real, Real]:
     """Deviations (mean, variance) from the exact law that the reverse dynamics leave of those of its start."""
-    rho = (ell + last.s**2) / (ell + first.s**2)
+    kept = MP.exp(-forgetting(first.s, last.s, ell, eps))
     ratio = last.lam(ell) / first.lam(ell)
-    return e * MP.sqrt(ratio) * rho ** (eps / 2), deviation * ratio * rho**eps
+    return e * MP.sqrt(ratio * kept), deviation * ratio * kept
 
 
 # -------------------------------------------------------------------------------------- C. discrete samplers
@@ -123,11 +189,11 @@ class Step:
 ClosedStep = Callable[[Levels, Levels, Real, ClosedProcess], Step]
 
 
-def euler_maruyama(eps: float) -> ClosedStep:
+def euler_maruyama(eps: float | Varying) -> ClosedStep:
     """Euler in t; the flow part is written with c = f + g^2/(2 lam), which is finite also where f and g are not."""
 
     def step(a: Levels, b: Levels, ell: Real, process: ClosedProcess) -> Step:
-        h, e = a.t - b.t, MP.mpf(eps)
+        h, e = a.t - b.t, eps.at(a.s) if isinstance(eps, Varying) else MP.mpf(eps)
         drift = a.alpha - h * a.alpha_rate - b.alpha
         if not e:
             return Step(1 - h * a.flow(ell), 0, drift)
@@ -298,7 +364,7 @@ def truncation(last: Levels, modes: Sequence[Mode]) -> Real:
     return w2([marginal(last, mode) for mode in modes], [Law(MP.mpf(m.mu), MP.mpf(m.ell)) for m in modes])
 
 
-def initialization(first: Levels, last: Levels, modes: Sequence[Mode], eps: Real) -> Real:
+def initialization(first: Levels, last: Levels, modes: Sequence[Mode], eps: Eps) -> Real:
     """Exact reverse dynamics from the mode's start, to the exact law at the stop time."""
     ends: list[Law] = []
     for mode in modes:
@@ -311,3 +377,68 @@ def initialization(first: Levels, last: Levels, modes: Sequence[Mode], eps: Real
 def kl(p: Law, q: Law) -> Real:
     """Relative entropy of one mode in nats."""
     return (p.variance / q.variance - 1 - MP.log(p.variance / q.variance) + (p.mean - q.mean) ** 2 / q.variance) / 2
+
+
+# ------------------------------------------------------------------------------ E. first order in 1/N
+
+
+def first_order_euler(
+    process: ClosedProcess,
+    path: Callable[[float], tuple[float, float]],
+    eigenvalue: float,
+    eps: Eps,
+    integrate: Callable[[Callable[[float], float], list[float]], float],
+) -> dict[str, Real]:
+    """c1, m1 per unit mean, and what N(0, sigma^2) at the start adds to c1, of Euler-Maruyama in t.
+
+    `path` gives t and dt/du at u in [0, 1], decreasing in t. Derivatives in t are differences: of u = sqrt(lam), of the
+    slope a, and of alpha.
+    """
+    ell, h = MP.mpf(eigenvalue), MP.mpf("1e-12")
+    first, last = process(path(0.0)[0]), process(path(1.0)[0])
+
+    def level(at: Levels) -> Real:
+        return eps.at(at.s) if isinstance(eps, Varying) else MP.mpf(eps)
+
+    def kept(at: Levels) -> Real:
+        return MP.exp(-forgetting(at.s, last.s, ell, eps))
+
+    def slope(at: Levels) -> Real:
+        return -at.f - (1 + level(at)) * at.g2 / (2 * at.lam(ell))
+
+    def curved(name: str) -> Callable[[float], float]:
+        def density(u: float) -> float:
+            time, rate = path(u)
+            t = MP.mpf(time)
+            # A difference as small as the distance to the end.
+            step = h * t
+            before, here, after = process(t - step), process(t), process(t + step)
+            lam, square = here.lam(ell), MP.mpf(rate) ** 2
+            if name == "mean":
+                bend = (after.alpha_rate - before.alpha_rate) / (2 * step)
+                return float(-bend / 2 * MP.sqrt(last.lam(ell) / lam * kept(here)) * square)
+            if name == "start_variance":
+                return float((slope(here) ** 2 - (slope(after) - slope(before)) / (2 * step)) * square)
+            root = [MP.sqrt(at.lam(ell)) for at in (before, here, after)]
+            velocity, bend = (root[2] - root[0]) / (2 * step), (root[2] - 2 * root[1] + root[0]) / step**2
+            pull = level(here) * here.g2 / lam
+            bracket = -bend / root[1] + pull * velocity / root[1] + pull**2 / 4
+            return float(last.lam(ell) * bracket * kept(here) * square)
+
+        return density
+
+    _, off = exact_reverse(first, last, ell, eps, MP.mpf(0), -(first.alpha**2) * ell)
+    kinks: list[float] = []
+    if isinstance(eps, Varying):
+        for kink in eps.kinks:
+            low, high = 0.0, 1.0
+            if last.s < kink < first.s:
+                for _ in range(50):
+                    middle = (low + high) / 2
+                    low, high = (middle, high) if process(path(middle)[0]).s > kink else (low, middle)
+                kinks.append(low)
+    return {
+        "variance": integrate(curved("variance"), kinks),
+        "mean": integrate(curved("mean"), kinks),
+        "start_variance": -off * integrate(curved("start_variance"), kinks),
+    }

@@ -423,7 +423,11 @@ def test_hovering_reads_the_nearest_point_and_links_canvases(canvas: Canvas, qtb
     other = Canvas()
     qtbot.addWidget(other)
     other.resize(480, 360)
-    canvas.hovered.connect(other.set_crosshair)
+
+    def follow(at: tuple[float, float] | None) -> None:
+        other.set_crosshair(*(at or (None, None)))
+
+    canvas.hovered.connect(follow)
     steps = np.array([10.0, 20.0, 40.0])
     exact = Curve("Heun", steps, np.array([0.5, -0.25, 1e-5]), identity(1))
     measured = Points("MC", steps, np.array([0.4, 0.2, 0.1]), identity(2), np.full(3, 0.01))

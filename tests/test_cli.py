@@ -29,14 +29,16 @@ from explorer.marks import Figure
 from explorer.plots import PLOTS, Plot
 from explorer.session import Session, load, save
 from explorer.system import Library
-from kernels import grids, processes, samplers, scores, spectra, starts
-from kernels.experiment import Experiment, to_dict
+from kernels import grids, observations, processes, samplers, scores, spectra, starts
+from kernels import optimize as optimize_module
+from kernels.experiment import Experiment, from_dict, to_dict
 from kernels.param import Component, Number, declarations
 from kernels.report import report
 from tests import closed_forms as cf
 
 FAMILIES: dict[str, tuple[type[Component], ...]] = {
     "spectrum": spectra.SPECTRA,
+    "observation": observations.OBSERVATIONS,
     "process": processes.PROCESSES,
     "score": scores.SCORE_MODELS,
     "grid": grids.TIME_GRIDS,
@@ -88,7 +90,10 @@ def refused(sentence: str) -> Answer:
 
 ON_VP = "noise levels sigma/alpha from 0 to 152.167; choose a time inside."
 VP_ONLY = "needs a variance-preserving process (VPLinear or VPCosine)"
-FITTING_EDM = "samplers that apply here: EulerMaruyama, DDIM, DDPM, Heun, EDMHeun, RungeKutta4, DPMSolverPP2M."
+FITTING_EDM = (
+    "samplers that apply here: EulerMaruyama, ShapedEulerMaruyama, TabulatedEulerMaruyama, DDIM, DDPM, Heun, EDMHeun, "
+    "RungeKutta4, DPMSolverPP2M."
+)
 ANY_NUMBER = "must be a number such as 0.02, 5e-3, 1/50 or 2^-6"
 NO_PATH = "no file chosen; give the path of a .npy, .npz, .csv or .txt file"
 
@@ -96,13 +101,14 @@ SENTENCES: dict[str, str] = {
     # unknown kinds and paths, the nearest first
     "spectrum=Powerlaw": "Experiment.spectrum must be one of PowerLaw, Isotropic, LogUniform, TwoBlock, ImageLike, "
     "Custom, EigenvalueFile, SampleFile, ImageFolder, Texture, got 'Powerlaw'.",
-    "sampler=DIMM": "Experiment.sampler must be one of DDIM, DDPM, EulerMaruyama, ExponentialIntegrator, AncestralVP, "
+    "sampler=DIMM": "Experiment.sampler must be one of DDIM, DDPM, EulerMaruyama, ShapedEulerMaruyama, "
+    "TabulatedEulerMaruyama, ExponentialIntegrator, AncestralVP, "
     "Heun, EDMHeun, RungeKutta4, FlowEuler, DPMSolverPP2M, got 'DIMM'.",
     "process=": "Experiment.process must be one of VPLinear, VPCosine, VEGeometric, EDM, Brownian, FlowMatching, "
     "got ''.",
-    "spectrm=PowerLaw": "there is no 'spectrm' in an experiment; known are spectrum, start, score, process, grid, "
-    "sampler.",
-    "=3": "there is no '' in an experiment; known are spectrum, process, score, grid, sampler, start.",
+    "spectrm=PowerLaw": "there is no 'spectrm' in an experiment; known are spectrum, start, score, observation, "
+    "process, grid, sampler.",
+    "=3": "there is no '' in an experiment; known are spectrum, observation, process, score, grid, sampler, start.",
     "spectrum.mods=3": "PowerLaw has no parameter 'mods'; known are modes, mean, decay, scale.",
     "grid=Karras grid.roh=5": "Karras has no parameter 'roh'; known are rho, steps, start, stop, to_zero.",
     "score.x=1": "Exact has no parameter 'x'; known are none.",
@@ -135,10 +141,11 @@ SENTENCES: dict[str, str] = {
     f"{FITTING_EDM}",
     "process=EDM sampler=AncestralVP": f"AncestralVP {VP_ONLY}, got EDM with Uniform; {FITTING_EDM}",
     "sampler=FlowEuler": "FlowEuler needs the process FlowMatching, got VPLinear with Uniform; samplers that apply "
-    "here: EulerMaruyama, ExponentialIntegrator, DDIM, DDPM, AncestralVP, Heun, EDMHeun, RungeKutta4, DPMSolverPP2M.",
+    "here: EulerMaruyama, ShapedEulerMaruyama, TabulatedEulerMaruyama, ExponentialIntegrator, DDIM, DDPM, AncestralVP, "
+    "Heun, EDMHeun, RungeKutta4, DPMSolverPP2M.",
     "process=FlowMatching": "EulerMaruyama with noise needs a finite diffusion coefficient at its first time; set "
-    "grid.start below the end of the process, or sampler.stochasticity=0, got FlowMatching with Uniform; samplers that "
-    "apply here: DDIM, DDPM, Heun, RungeKutta4, FlowEuler, DPMSolverPP2M.",
+    "grid.start below the end of the process, or choose EulerMaruyama with sampler.stochasticity=0, got FlowMatching "
+    "with Uniform; samplers that apply here: DDIM, DDPM, Heun, RungeKutta4, FlowEuler, DPMSolverPP2M.",
     # session files
     "missing.toml": "missing.toml: cannot be read: no such file or directory.",
     "folder": "folder: cannot be read: is a directory.",
@@ -157,6 +164,8 @@ SENTENCES: dict[str, str] = {
     "spectrum=Texture spectrum.path=text.png": "Texture.path: {here}/text.png cannot be read as an image: it is not a "
     "PNG or JPEG file.",
     # options
+    "--budget spectrum.modes=20000 grid.steps=1000": "the budget of 20000 modes and 1000 steps has 20000000 numbers, "
+    "and at most 10000000 are written; choose fewer modes or steps.",
     "--jsn": "unrecognized arguments: --jsn; see `wasserscope run --help`.",
     "--js": "unrecognized arguments: --js; see `wasserscope run --help`.",
 }
@@ -194,13 +203,15 @@ def test_bad_input_is_answered_by_one_sentence(here: Path, words: str) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        ("run --budget", "--budget is a table: ask for it with --json or --out DIR."),
         ("run --out", "argument --out: expected one argument; see `wasserscope run --help`."),
         ("list --out x", "unrecognized arguments: --out x; see `wasserscope list --help`."),
         ("doctor x", "unrecognized arguments: x; see `wasserscope doctor --help`."),
         ("--nope", "unrecognized arguments: --nope; see `wasserscope --help`."),
+        ("optimise", "'optimise' is neither a session file nor a command; did you mean `wasserscope optimize`?"),
         ("rnu", "'rnu' is neither a session file nor a command; did you mean `wasserscope run`?"),
         ("doctr", "'doctr' is neither a session file nor a command; did you mean `wasserscope doctor`?"),
-        ("xyz.toml", "'xyz.toml' is neither a session file nor a command; commands are run, list, doctor."),
+        ("xyz.toml", "'xyz.toml' is neither a session file nor a command; commands are run, optimize, list, doctor."),
     ],
 )
 def test_a_command_that_is_none_is_answered_by_one_sentence(here: Path, words: str, sentence: str) -> None:
@@ -301,7 +312,7 @@ def test_a_folder_without_a_name_is_refused(here: Path) -> None:
 
 def test_the_json_has_the_documented_keys() -> None:
     found = numbers("spectrum.modes=3")
-    assert list(found) == ["experiment", "calls", "wasserstein2", "kl", "frechet", "is_stable", "modes"]
+    assert list(found) == ["experiment", "calls", "wasserstein2", "kl", "frechet", "is_stable", "modes", "expansion"]
     assert list(found["wasserstein2"]) == ["total", "discretization", "initialization", "truncation"]
     by_mode = ["eigenvalue", "mean", "variance", "error", "mean_error", "share", "is_stable"]
     assert list(found["modes"]) == by_mode
@@ -431,6 +442,256 @@ def test_golden_value_of_flow_matching() -> None:
     found = numbers(*words.split())
     assert found["modes"]["variance"] == [pytest.approx(1.4301991685846415, rel=1e-13)]
     assert found["modes"]["mean"] == [pytest.approx(1.0, rel=1e-13)]
+
+
+# ---------------------------------------------------------------------------------------- theory and budget
+
+
+def test_the_expansion_is_the_limit_of_many_steps() -> None:
+    words = ("spectrum=Custom", "spectrum.eigenvalues=4,1,0.25", "spectrum.mean=0.5", "grid=Karras", "process=EDM")
+    words += ("sampler.stochasticity=0.5", "grid.stop=0.1")
+    theory = numbers(*words)["expansion"]
+    keys = ["n_wasserstein2", "n2_frechet", "variance", "mean", "start_variance", "start_mean", "largest_angle"]
+    assert list(theory) == [*keys, "in_regime"]
+    assert theory["n2_frechet"] == theory["n_wasserstein2"] ** 2
+    # Two numbers of steps leave an error of second order only.
+    exact = [numbers(*words, f"grid.steps={steps}", "start=Marginal") for steps in (1000, 2000)]
+    final = [eigenvalue + 0.01 for eigenvalue in (4, 1, 0.25)]
+    for mode, variance in enumerate(final):
+        errors = [found["modes"]["variance"][mode] - variance for found in exact]
+        assert 4000 * errors[1] - 1000 * errors[0] == pytest.approx(theory["variance"][mode], rel=1e-3)
+        means = [found["modes"]["mean"][mode] - 0.5 for found in exact]
+        assert 4000 * means[1] - 1000 * means[0] == pytest.approx(theory["mean"][mode], rel=1e-3)
+    distances = [found["wasserstein2"]["discretization"] for found in exact]
+    assert 4000 * distances[1] - 1000 * distances[0] == pytest.approx(theory["n_wasserstein2"], rel=1e-3)
+    assert exact[1]["expansion"]["in_regime"] is True
+    assert numbers(*words, "grid.steps=3")["expansion"]["in_regime"] is False
+    # In EDM time an angle is arctan(t / sqrt(eigenvalue)).
+    times = [float(t) for t in read_session([*words, "grid.steps=20"]).experiment.times]
+    angles = [[math.atan2(t, root) for t in times] for root in (2.0, 1.0, 0.5)]
+    widest = max(a - b for row in angles for a, b in itertools.pairwise(row))
+    assert numbers(*words, "grid.steps=20")["expansion"]["largest_angle"] == pytest.approx(widest, rel=1e-12)
+
+
+@pytest.mark.parametrize("words", ["sampler=Heun", "sampler=DPMSolverPP2M", "grid=Tabulated", "grid.to_zero=true"])
+def test_there_is_no_expansion_of_other_methods(words: str) -> None:
+    assert numbers("spectrum.modes=3", words)["expansion"] is None
+    assert "N W2" not in asked("run", "spectrum.modes=3", words).out
+
+
+def test_the_text_has_the_limit_of_many_steps() -> None:
+    words = ("spectrum=Custom", "spectrum.eigenvalues=4,0.01")
+    for steps, trust in (("5", "  (steps too large for the theory)"), ("2000", "")):
+        leading = numbers(*words, f"grid.steps={steps}")["expansion"]["n_wasserstein2"]
+        last = asked("run", *words, f"grid.steps={steps}").out.splitlines()[-1]
+        assert last == f"{'N W2 as N grows':18} {leading:.10g}{trust}"
+
+
+@pytest.mark.parametrize("words", ["sampler.stochasticity=0.5", "sampler=Heun", "sampler=DPMSolverPP2M"])
+def test_the_budget_adds_up(words: str) -> None:
+    found = numbers("spectrum.modes=300", "spectrum.decay=1", "grid.steps=7", "grid.stop=0.05", words, "--budget")
+    told = found["budget"]
+    assert list(told) == ["ranks", "by_step", "start", "final", "variance"]
+    assert told["ranks"] == list(range(1, 301))
+    by_step = np.array(told["by_step"])
+    assert by_step.shape == (300, 7)
+    assert told["variance"] == pytest.approx(found["modes"]["variance"], rel=1e-12)
+    final = [float(cf.marginal(cf.vp_linear()(0.05), cf.Mode(1 / rank, 0.0, True)).variance) for rank in (1, 17, 300)]
+    assert [told["final"][rank - 1] for rank in (1, 17, 300)] == pytest.approx(final, rel=1e-12)
+    error = np.array(told["variance"]) - np.array(told["final"])
+    assert by_step.sum(1) + np.array(told["start"]) == pytest.approx(error, rel=1e-10, abs=1e-14)
+
+
+def test_there_is_no_budget_unasked() -> None:
+    assert "budget" not in numbers("spectrum.modes=3")
+
+
+def test_the_budget_is_written_as_a_table(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "PLOTS", ())
+    answer = asked("run", "spectrum.modes=70", "grid.steps=4", "--budget", "--json", "--out", "results")
+    assert (answer.status, answer.err) == (0, "")
+    told = json.loads(answer.out)["budget"]
+    _, rows = table(here / "results" / "budget.csv")
+    assert list(rows[0]) == ["step", "time", "mode", "eigenvalue", "variance_error"]
+    assert [(int(row["step"]), int(row["mode"])) for row in rows] == list(itertools.product(range(5), range(1, 71)))
+    found = np.array([float(row["variance_error"]) for row in rows]).reshape(5, 70)
+    assert found[0].tolist() == told["start"]
+    assert found[1:].T.tolist() == told["by_step"]
+    assert [float(row["time"]) for row in rows[::70]] == pytest.approx([1, 0.75025, 0.5005, 0.25075, 0.001])
+    assert [float(row["eigenvalue"]) for row in rows[:70]] == pytest.approx([k**-2 for k in range(1, 71)])
+
+
+# ------------------------------------------------------------------------------------------------- optimizing
+
+FEW = (
+    "spectrum=Custom",
+    "spectrum.eigenvalues=4,1,0.25",
+    "process=EDM",
+    "grid=Karras",
+    "grid.steps=4",
+    "grid.stop=0.1",
+)
+
+
+def optimized(*arguments: str) -> dict[str, Any]:
+    """The JSON of a search that succeeds."""
+    answer = asked("optimize", *FEW, *arguments, "--json")
+    assert (answer.status, answer.err) == (0, "")
+    return json.loads(answer.out)
+
+
+def test_the_json_of_an_optimum() -> None:
+    found = optimized()
+    keys = ["before", "after", "leading", "times", "sigmas", "stochasticity", "seconds", "scenarios", "experiment"]
+    assert list(found) == keys
+    assert found["before"] == numbers(*FEW)["wasserstein2"]["total"]
+    improved = from_dict(found["experiment"])
+    assert found["after"] == float(report(improved).wasserstein2.total) < 0.2 * found["before"]
+    assert found["sigmas"] == found["times"] == improved.times.tolist()
+    assert found["leading"] is None
+    # One stochasticity, the same in each step.
+    assert len(found["stochasticity"]) == 4
+    assert set(found["stochasticity"]) == {improved.sampler.limit_stochasticity.at(improved.times)}
+    assert [scenario["after"] for scenario in found["scenarios"]] == [found["after"]]
+
+
+def test_more_freedom_is_no_worse() -> None:
+    many = ("spectrum.eigenvalues=64,16,4,1,0.25,0.06", "grid.steps=2")
+    after = [optimized(*many, *words.split())["after"] for words in ("--over grid", "--over both", "--per-step")]
+    assert after[2] < after[1] < after[0]
+    kept = optimized(*many, "--over", "stochasticity")
+    assert kept["times"] == read_session([*FEW, *many]).experiment.times.tolist()
+    assert kept["after"] < kept["before"]
+
+
+def test_the_density_has_its_limit() -> None:
+    words = ("sampler.stochasticity=0", "--method", "density")
+    found = optimized(*words)
+    limit = numbers(*FEW, "sampler.stochasticity=0", "grid=Optimal")["expansion"]["n_wasserstein2"]
+    assert found["leading"] == pytest.approx(limit, rel=1e-8)
+    assert found["leading"] < numbers(*FEW, "sampler.stochasticity=0")["expansion"]["n_wasserstein2"]
+    assert found["stochasticity"] == [0.0] * 4
+
+
+def test_against_the_law_at_the_last_time() -> None:
+    found = optimized("--against", "stop", "start=Marginal")
+    assert found["before"] == numbers(*FEW, "start=Marginal")["wasserstein2"]["discretization"]
+    improved = from_dict(found["experiment"])
+    assert found["after"] == float(report(improved).wasserstein2.discretization) < 0.05 * found["before"]
+
+
+def test_a_sampler_without_stochasticity_has_its_grid_improved() -> None:
+    found = optimized("sampler=Heun")
+    assert found["experiment"]["sampler"] == {"kind": "Heun"}
+    assert found["after"] < found["before"]
+
+
+def test_the_robust_optimum_tells_its_scenarios() -> None:
+    found = optimized("--robust", "0.2", "--aim", "worst")
+    told = [(scenario["scale"], scenario["exponent"]) for scenario in found["scenarios"]]
+    assert told == [(1, 1), (1.2, 1), (0.8, 1), (1, 1.1), (1, 0.9)]
+    plain = from_dict(optimized()["experiment"])
+    law = np.array([4, 1, 0.25])
+    worst = [
+        max(
+            float(report(replace(each, spectrum=spectra.Custom(eigenvalues=tuple(values)))).wasserstein2.total)
+            for values in (law, 1.2 * law, 0.8 * law, 4 * (law / 4) ** 1.1, 4 * (law / 4) ** 0.9)
+        )
+        for each in (from_dict(found["experiment"]), plain)
+    ]
+    assert worst[0] == pytest.approx(max(scenario["after"] for scenario in found["scenarios"]), rel=1e-6)
+    assert worst[0] < worst[1]
+
+
+def test_an_optimum_as_text_with_its_file(here: Path) -> None:
+    answer = asked("optimize", *FEW, "--method", "density", "--export", "levels.txt")
+    assert (answer.status, answer.err) == (0, "")
+    assert answer.out.startswith("W2 to the data ")
+    assert answer.out.endswith("\n\nwrote levels.txt\n")
+    levels = np.loadtxt(here / "levels.txt").tolist()
+    told = [float(line.split()[2]) for line in answer.out.splitlines()[-7:-2]]
+    assert told == pytest.approx(levels, rel=1e-11)
+    assert sorted(levels, reverse=True) == levels
+
+
+UNKNOWN = "must be one of"
+DENSITY = "method density finds a grid alone: use over=grid without robust, or method exact."
+SEARCHES: dict[str, str] = {
+    "--over grd": f"over {UNKNOWN} grid, stochasticity, both, got 'grd'.",
+    "--objective w2": f"objective {UNKNOWN} wasserstein2, kl, l1, got 'w2'.",
+    "--method fast": f"method {UNKNOWN} exact, density, got 'fast'.",
+    "--aim best": f"aim {UNKNOWN} mean, worst, got 'best'.",
+    "--against end": f"against {UNKNOWN} data, stop, got 'end'.",
+    "--robust 1": "robust must lie in [0, 1), the relative uncertainty of the spectrum, got 1.0.",
+    "--robust nan": "robust must lie in [0, 1), the relative uncertainty of the spectrum, got nan.",
+    "--robust much": "argument --robust: invalid float value: 'much'; see `wasserscope optimize --help`.",
+    "--method density --over both": DENSITY,
+    "--method density --robust 0.1": DENSITY,
+    "sampler=Heun --method density": "method density needs a sampler with a first-order expansion, got Heun; use "
+    "exact.",
+    "sampler=Heun --over both": "over=both needs a sampler with a stochasticity (EulerMaruyama, ExponentialIntegrator, "
+    "DDIM), got Heun; use over=grid.",
+    "sampler=DDIM --per-step": "per_step varies the stochasticity of EulerMaruyama, with over=stochasticity or both; "
+    "got DDIM with over=both.",
+    "--over grid --per-step": "per_step varies the stochasticity of EulerMaruyama, with over=stochasticity or both; "
+    "got EulerMaruyama with over=grid.",
+    "spectrum.eigenvalues=1,0 --objective kl": "The objective kl needs eigenvalues above 0, got 1 of 2 that are 0; "
+    "choose the objective wasserstein2.",
+    "--export levels.csv": "levels.csv: levels are written as .txt, .json or .py; end the name in one of them.",
+    "--export ": ": levels are written as .txt, .json or .py; end the name in one of them.",
+    "--method density --export folder/none/x.txt": "Cannot write folder/none/x.txt: the folder does not exist. "
+    "Create the folder or choose another one.",
+    "sampler=Heun --export x.py": "x.py: a .py file holds samplers that call the model once a step and remember "
+    "nothing, got Heun; choose .txt or .json.",
+    "grid=Tabulated grid.values=3,1,2": "Tabulated: times must decrease, but time 2 (2) does not lie below time 1 (1).",
+    "grid=Tabulated grid.values=3,1,1": "Tabulated: times must decrease, but time 2 (1) does not lie below time 1 (1).",
+    "grid=Tabulated grid.values=90,1": "Tabulated: time 0 is 90, but EDM runs over times from 0 to 80, noise levels "
+    "sigma/alpha from 0 to 80; choose a time inside.",
+    "missing.toml": "missing.toml: cannot be read: no such file or directory.",
+    "--out x": "unrecognized arguments: --out x; see `wasserscope optimize --help`.",
+}
+
+
+@pytest.mark.parametrize("words", SEARCHES)
+def test_a_search_that_cannot_be_is_answered_by_one_sentence(here: Path, words: str) -> None:
+    before = contents(here)
+    name = () if "--export" in words else ("--export", "levels.json")
+    given = [word for word in FEW if word.partition("=")[0] + "=" not in words]
+    kept = given if "grid=Tabulated" not in words else [word for word in given if not word.startswith("grid")]
+    assert asked("optimize", *kept, *words.split(" "), *name) == refused(SEARCHES[words])
+    assert contents(here) == before
+
+
+def test_an_interrupted_search_writes_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(optimize_module, "optimize", interrupted)
+    before = contents(here)
+    answer = asked("optimize", *FEW, "--export", "levels.txt")
+    assert answer == Answer(130, "", "wasserscope: stopped; nothing was written.\n")
+    assert contents(here) == before
+
+
+class Terminal(io.StringIO):
+    """A standard error that a person looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_told_to_a_terminal_alone() -> None:
+    err = Terminal()
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(err):
+        assert main(("optimize", *FEW, "grid.steps=2", "--over", "grid", "--json")) == 0
+    lines = err.getvalue().split("\r")
+    told = [line for line in lines if line.strip()]
+    fractions = [float(line.partition("%")[0]) for line in told]
+    assert fractions == sorted(fractions)
+    assert "least so far" in told[-1]
+    # The line is wiped in the end.
+    assert lines[-2:] == [" " * 40, ""]
+    assert json.loads(out.getvalue())["after"] > 0
 
 
 # ------------------------------------------------------------------------------------------------ assignments
@@ -616,6 +877,7 @@ def test_a_path_of_two_lines_leaves_the_tables_whole(tmp_path: Path) -> None:
 def evaluated(text: str) -> Experiment:
     """The experiment that a text in a file's metadata stands for."""
     packages = {"spectra": spectra, "processes": processes, "scores": scores, "grids": grids}
+    packages["observations"] = observations
     return eval(text, {"Experiment": Experiment, "samplers": samplers, "starts": starts, **packages})
 
 
@@ -804,7 +1066,8 @@ def test_the_doctor_knows_every_dependency() -> None:
 HELPS = """
 import contextlib, io, sys
 from explorer.cli import main
-for words in (["--help"], ["run", "--help"], ["list", "--help"], ["doctor", "--help"], ["--version"]):
+commands = [[command, "--help"] for command in ("run", "optimize", "list", "doctor")]
+for words in (["--help"], *commands, ["--version"]):
     with contextlib.redirect_stdout(io.StringIO()) as said:
         try:
             main(words)

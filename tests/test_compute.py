@@ -59,9 +59,9 @@ class Heard:
         self._note()
         self.failures.append(failure)
 
-    def _finish(self, question: object, _seconds: float) -> None:
+    def _finish(self, request: Request, _seconds: float) -> None:
         self._note()
-        self.finished.append(question)
+        self.finished.append(request.question)
 
     @property
     def results(self) -> list[object]:
@@ -227,7 +227,7 @@ def test_signals_arrive_in_the_thread_of_the_window(qtbot: QtBot, service: Compu
 def test_the_service_is_idle_when_it_says_that_it_has_finished(qtbot: QtBot, service: ComputeService) -> None:
     heard, idle = Heard(service), list[bool]()
 
-    def look(_question: object, _seconds: float) -> None:
+    def look(_request: object, _seconds: float) -> None:
         idle.append(service.is_idle)
 
     # In the thread of the worker, before it goes on.
@@ -270,3 +270,111 @@ def test_nobody_is_patient_after_work_that_took_long(
     assert not service.is_idle
     gate.open.set()
     qtbot.waitUntil(lambda: heard.finished == ["long"])
+
+
+# ----------------------------------------------------------------------------------------- progress and stopping
+
+
+class Telling:
+    """Work that tells of its progress until it is let go, or nobody wants it any more."""
+
+    def __init__(self, service: ComputeService) -> None:
+        self.begun, self.open = threading.Event(), threading.Event()
+        self._service = service
+
+    def __call__(self) -> str:
+        last = time.monotonic() + PATIENT_ENOUGH
+        while not self.open.wait(0.002) and time.monotonic() < last:
+            self._service.tell(0.5, "half")
+            self.begun.set()
+        return "told"
+
+
+def told(service: ComputeService) -> list[tuple[float, str, int]]:
+    heard: list[tuple[float, str, int]] = []
+
+    def hear(fraction: float, text: str) -> None:
+        heard.append((fraction, text, threading.get_ident()))
+
+    service.progressed.connect(hear)
+    return heard
+
+
+def test_work_tells_of_its_progress_to_the_thread_of_the_window(qtbot: QtBot, service: ComputeService) -> None:
+    heard, progress = Heard(service), told(service)
+
+    def work() -> str:
+        for k in range(4):
+            service.tell(k / 4, f"{k} of 4")
+        return "done"
+
+    service.post("search", asking("q", work))
+    qtbot.waitUntil(lambda: heard.finished == ["q"])
+    assert progress == [(k / 4, f"{k} of 4", threading.get_ident()) for k in range(4)]
+    assert heard.results == ["done"]
+
+
+def test_stopped_work_ends_when_it_tells_and_is_an_expected_failure(
+    qtbot: QtBot, service: ComputeService, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard, work = Heard(service), Telling(service)
+    service.post("search", asking("q", work))
+    assert work.begun.wait(PATIENT_ENOUGH)
+    service.stop()
+    qtbot.waitUntil(lambda: heard.finished == ["q"])
+    assert heard.failures == [Failure("q", "q 0", "q 0 was stopped.", expected=True)]
+    assert heard.results == []
+    assert caplog.records == []
+    assert service.is_idle
+    # The next one is asked for its own sake, and may tell as much as it likes.
+    again = Telling(service)
+    service.post("search", asking("again", again))
+    assert again.begun.wait(PATIENT_ENOUGH)
+    again.open.set()
+    qtbot.waitUntil(lambda: heard.results == ["told"])
+    assert len(heard.failures) == 1
+
+
+def test_what_waits_is_forgotten_when_all_is_stopped(qtbot: QtBot, service: ComputeService) -> None:
+    heard, work, ran = Heard(service), Telling(service), list[str]()
+    service.post("search", asking("q", work))
+    assert work.begun.wait(PATIENT_ENOUGH)
+    for box in ("table", "export", "preview"):
+        service.post(box, asking(box, partial(ran.append, box)))
+    service.stop()
+    qtbot.waitUntil(lambda: heard.finished == ["q"])
+    service.post("last", asking("last", partial(ran.append, "last")))
+    qtbot.waitUntil(lambda: "last" in heard.finished)
+    assert ran == ["last"]
+    assert heard.started == ["q 0", "last 0"]
+
+
+def test_work_that_tells_nothing_runs_to_its_end(qtbot: QtBot, service: ComputeService) -> None:
+    heard, gate = Heard(service), held(service)
+    service.stop()
+    gate.open.set()
+    qtbot.waitUntil(lambda: heard.finished == ["held"])
+    assert heard.results == ["held"]
+    assert heard.failures == []
+
+
+def test_stopping_where_nothing_runs_does_nothing_to_what_comes(qtbot: QtBot, service: ComputeService) -> None:
+    heard, progress = Heard(service), told(service)
+    service.stop()
+    service.stop()
+    service.post("search", asking("q", partial(service.tell, 1.0, "all")))
+    qtbot.waitUntil(lambda: heard.finished == ["q"])
+    assert [text for _fraction, text, _thread in progress] == ["all"]
+    assert heard.failures == []
+
+
+def test_closing_ends_work_that_tells_without_a_word(qapp: object) -> None:
+    before, service = workers(), ComputeService()
+    heard, work = Heard(service), Telling(service)
+    service.post("search", asking("q", work))
+    assert work.begun.wait(PATIENT_ENOUGH)
+    begin = time.monotonic()
+    service.close()
+    assert time.monotonic() - begin < PATIENT_ENOUGH / 2
+    assert workers() == before
+    assert (heard.failures, heard.answers) == ([], [])

@@ -107,13 +107,14 @@ def test_the_python_text_in_full() -> None:
     experiment = Experiment(
         spectrum=spectra.LogUniform(modes=3), process=EDM(), grid=grids.LogUniform(start=80.0, stop=0.002)
     )
-    assert as_python(experiment).splitlines()[:12] == [
-        "from kernels import grids, processes, samplers, scores, spectra, starts",
+    assert as_python(experiment).splitlines()[:13] == [
+        "from kernels import grids, observations, processes, samplers, scores, spectra, starts",
         "from kernels.experiment import Experiment",
         "from kernels.report import report",
         "",
         "experiment = Experiment(",
         "    spectrum=spectra.LogUniform(mean=0.0, modes=3, condition=100.0, scale=1.0),",
+        "    observation=observations.Unobserved(),",
         "    process=processes.EDM(sigma_max=80.0),",
         "    score=scores.Exact(),",
         "    grid=grids.LogUniform(steps=50, start=80.0, stop=0.002, to_zero=False),",
@@ -128,8 +129,9 @@ def test_the_command_in_full() -> None:
         spectrum=spectra.Custom(eigenvalues=(1.0, 0.5)), grid=grids.AlignYourSteps(), sampler=EulerMaruyama()
     )
     assert as_command(experiment) == (
-        "wasserscope run spectrum=Custom spectrum.mean=0.0 spectrum.eigenvalues=1.0,0.5 process=VPLinear "
-        "process.beta_min=0.1 process.beta_max=20.0 score=Exact grid=AlignYourSteps grid.steps=10 grid.model=SD1.5 "
+        "wasserscope run spectrum=Custom spectrum.mean=0.0 spectrum.eigenvalues=1.0,0.5 "
+        "observation=Unobserved process=VPLinear process.beta_min=0.1 process.beta_max=20.0 score=Exact "
+        "grid=AlignYourSteps grid.steps=10 grid.model=SD1.5 "
         "grid.to_zero=false sampler=EulerMaruyama sampler.stochasticity=1.0 start=Noise"
     )
 

@@ -80,7 +80,8 @@ def test_a_session_computes(name: str) -> None:
 @pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
 def test_a_session_draws(name: str, plot: Plot) -> None:
     figure = plot.draw(opened(name))
-    assert figure.marks
+    # The gallery has something to see in every plot, but for a sampler that has no stochasticity.
+    assert figure.marks or (name == "04-flow-matching.toml" and "has no stochasticity" in figure.note)
 
 
 @every_file

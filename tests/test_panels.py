@@ -38,6 +38,7 @@ from kernels.samplers import (
     ExponentialIntegrator,
     FlowEuler,
     Heun,
+    ShapedEulerMaruyama,
 )
 
 NAN, INF = float("nan"), float("inf")
@@ -267,7 +268,7 @@ def test_the_keyboard_checks_too(qtbot: QtBot, compare: ComparePanel) -> None:
     qtbot.keyClick(compare.samplers, Qt.Key.Key_Home)
     qtbot.keyClick(compare.samplers, Qt.Key.Key_Down)
     qtbot.keyClick(compare.samplers, Qt.Key.Key_Space)
-    assert heard == [Session(samplers=(ExponentialIntegrator(),))]
+    assert heard == [Session(samplers=(ShapedEulerMaruyama(),))]
     qtbot.keyClick(compare.samplers, Qt.Key.Key_Tab)
     assert compare.grids.hasFocus()
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from explorer.marks import Axis, Bars, Curve, Figure, Floats, Line, Mark, Points, values_along
+from explorer.marks import Axis, Bars, Curve, Figure, Floats, Heat, Line, Mark, Points, Style, values_along
 from explorer.plots import PLOTS, Plot
 from explorer.plots.base import divergence_note
 from explorer.ranges import extent, padded
-from explorer.scales import Linear, Log, Symlog
+from explorer.scales import Linear, Log, Scale, Symlog
 from explorer.session import Session, items
-from kernels.analyses import convergence, levels, sweep
+from kernels.analyses import budget, convergence, expansion, levels, sweep
 from kernels.experiment import Experiment
 from kernels.grids import AlignYourSteps, Karras, LogUniform, Shifted, Tabulated, Uniform
 from kernels.processes import EDM, PROCESSES, Brownian, FlowMatching, Process, VPCosine
@@ -137,7 +137,7 @@ def equal(values: object) -> object:
 
 def test_names_are_unique_and_every_plot_has_a_place() -> None:
     assert len(BY_NAME) == len(PLOTS)
-    assert {plot.tab for plot in PLOTS} == {"Error", "Spectrum", "Process", "Sweep"}
+    assert list(dict.fromkeys(plot.tab for plot in PLOTS)) == ["Error", "Budget", "Spectrum", "Process", "Sweep"]
     for plot in PLOTS:
         assert plot.name.isidentifier()
         assert plot.title
@@ -156,6 +156,13 @@ def test_every_plot_draws_every_session(plot: Plot, name: str) -> None:
     for mark in figure.marks:
         if isinstance(mark, Line):
             assert np.isfinite(mark.at)
+        elif isinstance(mark, Heat):
+            # Edges, one more than there are cells.
+            assert mark.values.shape == (len(mark.y) - 1, len(mark.x) - 1)
+            assert np.all(np.diff(mark.x) > 0)
+            assert np.all(np.diff(mark.y) > 0)
+            # Beside an infinite deviation no part has a size, and the note says so.
+            assert not np.isnan(mark.values).any() or "diverges" in figure.note
         else:
             assert len({part.shape for part in parts(mark)}) == 1
             assert all(part.ndim == 1 and part.dtype == np.float64 for part in parts(mark))
@@ -198,12 +205,17 @@ def test_convergence_and_sweep_show_every_item_that_they_can(name: str) -> None:
         assert found == []
 
 
+def look(mark: Mark) -> Style | Scale:
+    """How a mark is drawn."""
+    return mark.scale if isinstance(mark, Heat) else mark.style
+
+
 def alike(first: Figure, second: Figure) -> bool:
     """Whether two figures are the same, to the last bit."""
     pairs = zip(first.marks, second.marks, strict=True)
     same = all(
         type(a) is type(b)
-        and (a.label, a.style) == (b.label, b.style)
+        and (a.label, look(a)) == (b.label, look(b))
         and all(np.array_equal(x, y, equal_nan=True) for x, y in zip(parts(a), parts(b), strict=True))
         for a, b in pairs
     )
@@ -216,8 +228,9 @@ def alike(first: Figure, second: Figure) -> bool:
 def test_a_plot_is_a_pure_function_of_the_session(plot: Plot, name: str) -> None:
     first = plot.draw(SESSIONS[name])
     kept = [part.copy() for mark in first.marks for part in parts(mark)]
-    for known in (report, solve, convergence.convergence, sweep.sweep, levels.along_time, levels.on_grid):
-        known.cache_clear()
+    known = (report, solve, convergence.convergence, convergence.on_grids, sweep.sweep, sweep.sweep_over)
+    for one in (*known, sweep.best_value, levels.along_time, levels.on_grid, budget.budget, expansion.expansion):
+        one.cache_clear()
     second = plot.draw(SESSIONS[name])
     assert alike(first, second)
     # What was drawn before has not been written to.
@@ -225,7 +238,12 @@ def test_a_plot_is_a_pure_function_of_the_session(plot: Plot, name: str) -> None
         np.testing.assert_array_equal(part, before)
 
 
-@pytest.mark.parametrize("name", ["convergence", "time", "modes", "sources", "spectrum", "shares", "paths", "sweep"])
+OF_DATA = [plot.name for plot in PLOTS if plot.name not in {"process", "grid", "snr"}]
+# These show the experiment and nothing beside it.
+ALONE = {"paths", "budget", "steps", "theory", "stochasticity"}
+
+
+@pytest.mark.parametrize("name", OF_DATA)
 def test_data_that_cannot_be_read_are_told_in_a_sentence(name: str, tmp_path: Path) -> None:
     path = tmp_path / "none.npy"
     session = Session(experiment=Experiment(spectrum=EigenvalueFile(path=str(path))))
@@ -233,7 +251,7 @@ def test_data_that_cannot_be_read_are_told_in_a_sentence(name: str, tmp_path: Pa
         drawn(name, session)
     assert str(refusal.value) == f"EigenvalueFile.path: {path} does not exist."
     # A pin may have lost its file, too.
-    if name != "paths":
+    if name not in ALONE:
         pinned = Session(pins=(session.experiment,), swept="spectrum.mean")
         with pytest.raises(ValueError) as refusal:
             drawn(name, pinned)
@@ -553,5 +571,5 @@ def test_zero_has_a_place_on_an_axis_of_a_sweep() -> None:
 
 def test_figures_hold_what_dataclasses_say() -> None:
     # `parts` above would miss an array that is hidden in another field.
-    names = {field.name for kind in (Curve, Points, Bars) for field in dataclasses.fields(kind)}
-    assert names == {"label", "x", "y", "style", "error", "height", "base", "width"}
+    names = {field.name for kind in (Curve, Points, Bars, Heat) for field in dataclasses.fields(kind)}
+    assert names == {"label", "x", "y", "style", "error", "height", "base", "width", "draggable", "values", "scale"}

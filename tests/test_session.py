@@ -129,11 +129,11 @@ REFUSED = {
     "version = 1\ncolor = 3": f"the session has an unknown entry 'color'; known are {KNOWN}.",
     "version = 1\nexperiment = 3": "the experiment must be a table of names and values, got 3.",
     "version = 1\n[experiment]\nspectrm = 1": "the experiment has no parameter 'spectrm'; known are spectrum, start, "
-    "score, process, grid, sampler.",
+    "score, observation, process, grid, sampler.",
     "version = 1\n[experiment]\ngrid = 'Karras'": "Experiment.grid must be a table with a kind, got 'Karras'.",
     "version = 1\n[experiment.grid]\nsteps = 3": "Experiment.grid must be a table with a kind, got {'steps': 3}.",
     "version = 1\n[experiment.grid]\nkind = 'Karas'": "Experiment.grid must be one of Karras, Uniform, LogUniform, "
-    "Tangent, Shifted, Power, AlignYourSteps, Tabulated, got 'Karas'.",
+    "Tangent, Shifted, Power, AlignYourSteps, Optimal, Tabulated, got 'Karas'.",
     "version = 1\n[experiment.grid]\nkind = 'Uniform'\nrho = 3": "Uniform has no parameter 'rho'; known are steps, "
     "start, stop, to_zero.",
     "version = 1\n[experiment.grid]\nkind = 'Uniform'\nto_zero = 1": "Uniform.to_zero (→ 0) must be true or false, "
@@ -151,7 +151,8 @@ REFUSED = {
     "version = 1\nsamplers = 3": "samplers must be a list, got 3.",
     "version = 1\nsamplers = [3]": "Experiment.sampler must be a table with a kind, got 3.",
     "version = 1\nsamplers = [{kind = 'Karras'}]": "Experiment.sampler must be one of EulerMaruyama, "
-    "ExponentialIntegrator, DDIM, DDPM, AncestralVP, Heun, EDMHeun, RungeKutta4, FlowEuler, DPMSolverPP2M, "
+    "ShapedEulerMaruyama, TabulatedEulerMaruyama, ExponentialIntegrator, DDIM, DDPM, AncestralVP, Heun, EDMHeun, "
+    "RungeKutta4, FlowEuler, DPMSolverPP2M, "
     "got 'Karras'.",
     "version = 1\ngrids = [{kind = 'Karras', rho = 0}]": "Karras.rho (ρ) must lie in (0, inf), got 0.0.",
     "version = 1\npins = [1]": "the experiment must be a table of names and values, got 1.",

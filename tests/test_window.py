@@ -41,6 +41,7 @@ from explorer.canvas import Canvas
 from explorer.canvas.gestures import NavigableView
 from explorer.canvas.theme import DARK, LIGHT
 from explorer.commands import Commands
+from explorer.compute import Request
 from explorer.fields import NumberField
 from explorer.gallery import sessions
 from explorer.marks import Curve, Figure
@@ -510,7 +511,7 @@ def test_a_maximized_plot_has_the_whole_tab_and_gives_it_back(qtbot: QtBot, wind
     assert [name for name in errors if window.tabs.canvas(name).isVisible()] == ["modes"]
     assert seen(window) == ["modes"]
     # The other tabs are whole, and F11 is meant for the plot that is seen.
-    redrawn(qtbot, window, lambda: window.tabs.setCurrentIndex(1))
+    redrawn(qtbot, window, lambda: window.tabs.setCurrentIndex(window.tabs.titles.index("Spectrum")))
     assert seen(window) == spectra
     assert all(window.tabs.canvas(name).isVisible() for name in spectra)
     redrawn(qtbot, window, lambda: press(qtbot, window, Qt.Key.Key_F11))
@@ -560,6 +561,9 @@ def test_the_window_answers_while_a_slow_plot_is_computed(
     monkeypatch.setitem(vars(plot), "draw", slow)
     ticks, answers = [time.perf_counter()], list[object]()
 
+    def note(request: Request, _seconds: float) -> None:
+        answers.append(request.question)
+
     def tick() -> None:
         ticks.append(time.perf_counter())
         # A hand that goes on moving.
@@ -567,13 +571,13 @@ def test_the_window_answers_while_a_slow_plot_is_computed(
             edits.append(20 + len(edits))
             window.edit(experiment=Experiment(grid=Uniform(steps=edits[-1])))
 
-    window.compute.finished.connect(answers.append)
+    window.compute.finished.connect(note)
     timer = QTimer()
     timer.timeout.connect(tick)
     timer.start(5)
     qtbot.waitUntil(lambda: len(edits) == 10 and answers[-1:] == [window.session], timeout=LONG)
     timer.stop()
-    window.compute.finished.disconnect(answers.append)
+    window.compute.finished.disconnect(note)
     # Ten edits, but what was overtaken was never computed.
     assert len(answers) < 8
     assert np.diff(ticks).max() < 0.15
@@ -884,7 +888,7 @@ def test_the_dialog_exports_the_plot_under_the_mouse(
     assert target is not None
     qtbot.mouseMove(target, target.rect().center() - QPoint(9, 9))
     qtbot.mouseMove(target, target.rect().center())
-    window.tabs.canvas("time").hovered.emit(0.5)
+    window.tabs.canvas("time").hovered.emit((0.5, 0.1))
     worked(qtbot, window, lambda: press(qtbot, window, Qt.Key.Key_E, CONTROL))
     assert asked == ["time.svg"]
     assert_holds_the_figure((tmp_path / "mine.v2.csv").read_bytes(), figure(window, "time"))
@@ -995,7 +999,7 @@ def test_docks_are_closed_and_opened_again_from_the_menu(qtbot: QtBot, window: W
         dock.close()
     trigger(window, "Reset layout")
     shown = {title for title, dock in window.docks.items() if dock.isVisible()}
-    assert shown == {"Parameters", "Compare", "Pins"}
+    assert shown == {"Parameters", "Compare", "Pins", "Improve"}
 
 
 def test_the_layout_comes_back_in_the_next_window(qtbot: QtBot, fresh: Callable[[], Window]) -> None:
@@ -1112,7 +1116,7 @@ def test_every_action_is_in_a_menu_and_has_a_shortcut_of_its_own(window: Window)
     assert len(reachable) == len(set(reachable))
     # Besides the actions, the docks and the recent files.
     others = {action.text() for action in reachable} - set(window.actions_by_title)
-    assert others == {"Recent", "Parameters", "Pins", "Ablation table", "Log"}
+    assert others == {"Recent", "Parameters", "Pins", "Improve", "Ablation table", "Log"}
     shortcuts = [action.shortcut().toString() for action in window.findChildren(QAction) if action.shortcut()]
     assert len(shortcuts) == len(set(shortcuts)) > 20
     assert all(QKeySequence(text).toString() == text for text in shortcuts)
@@ -1126,7 +1130,7 @@ def test_the_common_actions_are_on_the_toolbar(qtbot: QtBot, window: Window) -> 
     (bar,) = window.findChildren(QToolBar)
     assert bar.isVisible()
     texts = [action.text().replace("&", "") for action in bar.actions()]
-    assert texts == ["Open …", "Save", "Export plot …", "Undo", "Redo", "Pin", "Compare"]
+    assert texts == ["Open …", "Save", "Export plot …", "Undo", "Redo", "Pin", "Compare", "Improve"]
     button = bar.widgetForAction(window.actions_by_title["&Pin"])
     redrawn(qtbot, window, lambda: qtbot.mouseClick(button, Qt.MouseButton.LeftButton))
     assert window.session.pins == (Experiment(),)

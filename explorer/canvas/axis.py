@@ -10,9 +10,9 @@ from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 from PyQt6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from explorer.canvas.base import AxisItem, GraphicsObject, draw_lines
-from explorer.canvas.items import Surface
+from explorer.canvas.surface import Surface
 from explorer.marks import Axis, Floats
-from explorer.ranges import Span
+from explorer.ranges import UNIT, Frame, Span
 
 TICK = 4.0
 SHORT_TICK = 2.5
@@ -33,16 +33,17 @@ NO_TICKS = Ticks(np.empty(0), np.empty(0), ())
 
 
 class ScaleAxis(AxisItem):
-    """The axis on the left or at the bottom of a plot.
+    """The axis on the left, on the right or at the bottom of a plot, `inset` pixels away from it.
 
     pyqtgraph's own painting is replaced: it sizes itself while it paints, scales labels to SI prefixes and writes
     the decades of a logarithmic axis in mixed styles.
     """
 
-    def __init__(self, orientation: str, surface: Surface) -> None:
+    def __init__(self, orientation: str, surface: Surface, inset: float = 0.0) -> None:
         super().__init__(orientation)
-        self.across = orientation == "bottom"
-        self.surface = surface
+        self.across, self.right = orientation == "bottom", orientation == "right"
+        self.surface, self.inset = surface, inset
+        self.frame = UNIT
         self.axis = Axis("")
         self.names: tuple[str, ...] = ()
         self.ticks = NO_TICKS
@@ -56,6 +57,7 @@ class ScaleAxis(AxisItem):
         if known == self._known:
             return
         self._known = known
+        self.frame = Frame(span, span, length, length)
         self.axis, self.names = axis, names
         if empty:
             self.ticks = NO_TICKS
@@ -74,7 +76,7 @@ class ScaleAxis(AxisItem):
             return math.ceil(TICK + lines * metrics.height() + label + 1)
         widest = max((metrics.horizontalAdvance(text) for text in self.ticks.texts), default=0.0)
         # In steps of six pixels, so that the plot does not shake while the numbers change.
-        return 6.0 * math.ceil((TICK + GAP + widest + label + LABEL_INSET) / 6)
+        return 6.0 * math.ceil((self.inset + TICK + GAP + widest + label + LABEL_INSET) / 6)
 
     def boundingRect(self) -> QRectF:
         """Wider than the axis: labels at its ends reach over them."""
@@ -88,22 +90,22 @@ class ScaleAxis(AxisItem):
             return
         painter.setFont(self.font_used)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        frame, theme = self.surface.frame, self.surface.theme
+        frame, theme = self.frame, self.surface.theme
         painter.setPen(QPen(QColor(theme.frame), 1.0))
         major = np.floor(frame.across(self.ticks.major) if self.across else frame.down(self.ticks.major))
         minor = np.floor(frame.across(self.ticks.minor) if self.across else frame.down(self.ticks.minor))
-        edge = 0.0 if self.across else self.size().width() - 1
+        edge = self.inset if self.across or self.right else self.size().width() - 1
         length = frame.width if self.across else frame.height
         draw_lines(painter, self._strokes(np.array([0.0]), edge, 0.0, length))
         if not self.names:
-            away = 1.0 if self.across else -1.0
+            away = 1.0 if self.across or self.right else -1.0
             draw_lines(painter, self._strokes(major, edge, away * TICK))
             draw_lines(painter, self._strokes(minor, edge, away * SHORT_TICK))
         painter.setPen(QColor(theme.text))
         if self.across:
             self._draw_numbers_below(painter, major)
         else:
-            self._draw_numbers_left(painter, major)
+            self._draw_numbers_beside(painter, major)
         if self.axis.label:
             self._draw_label(painter)
 
@@ -146,7 +148,7 @@ class ScaleAxis(AxisItem):
         return bool(np.any(gaps < (widths[1:] + widths[:-1]) / 2 + metrics.averageCharWidth()))
 
     def _slot(self) -> float:
-        return self.surface.frame.width / max(self.surface.frame.x[1] - self.surface.frame.x[0], 1e-9)
+        return self.frame.width / max(self.frame.x[1] - self.frame.x[0], 1e-9)
 
     def _fit(self, words: Iterable[str]) -> bool:
         metrics = QFontMetricsF(self.font_used)
@@ -159,7 +161,7 @@ class ScaleAxis(AxisItem):
             return
         for place, text in zip(places.tolist(), self.ticks.texts, strict=True):
             width = metrics.horizontalAdvance(text)
-            left = min(max(place - width / 2, -self.x_overhang), self.surface.frame.width + 10 - width)
+            left = min(max(place - width / 2, -self.x_overhang), self.frame.width + 10 - width)
             painter.drawText(QPointF(left, TICK + 1 + metrics.ascent()), text)
 
     def _draw_names(self, painter: QPainter, places: Floats) -> None:
@@ -175,19 +177,20 @@ class ScaleAxis(AxisItem):
         stride = max(1, math.ceil(2 * metrics.averageCharWidth() / max(slot, 1)))
         for count, (place, name) in enumerate(named[::stride]):
             left = max(place - stride * slot + 2, -self.x_overhang)
-            right = min(place + stride * slot - 2, self.surface.frame.width + 12)
+            right = min(place + stride * slot - 2, self.frame.width + 12)
             half = min(place - left, right - place)
             text = metrics.elidedText(name, Qt.TextElideMode.ElideRight, int(2 * half))
             down = TICK + (count % 2) * metrics.height()
             painter.drawText(QRectF(place - half, down, 2 * half, metrics.height() + 1), flags, text)
 
-    def _draw_numbers_left(self, painter: QPainter, places: Floats) -> None:
+    def _draw_numbers_beside(self, painter: QPainter, places: Floats) -> None:
         metrics = painter.fontMetrics()
-        right = self.size().width() - TICK - GAP
+        left, right = self.inset + TICK + GAP, self.size().width() - TICK - GAP
         # Digits have no descent: centered by their own height, not by that of a line of text.
         down = metrics.capHeight() / 2
         for place, text in zip(places.tolist(), self.ticks.texts, strict=True):
-            painter.drawText(QPointF(right - metrics.horizontalAdvance(text), place + down), text)
+            start = left if self.right else right - metrics.horizontalAdvance(text)
+            painter.drawText(QPointF(start, place + down), text)
 
     def _draw_label(self, painter: QPainter) -> None:
         metrics, size = painter.fontMetrics(), self.size()
@@ -196,8 +199,14 @@ class ScaleAxis(AxisItem):
         if not self.across:
             painter.translate(0.0, size.height())
             painter.rotate(-90)
-        top = size.height() - metrics.height() if self.across else 0.0
-        box = QRectF(0.0, top if self.across else LABEL_INSET, length, metrics.height())
+        top = (
+            size.height()
+            if self.across
+            else size.width() - LABEL_INSET
+            if self.right
+            else LABEL_INSET + metrics.height()
+        )
+        box = QRectF(0.0, top - metrics.height(), length, metrics.height())
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
 

@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QApplication, QMenu, QWidget
 
 from explorer.canvas.theme import Theme
 from explorer.canvas.view import PlotView
+from explorer.marks import Floats
 from explorer.ranges import Span
 
 LONGEST_HISTORY = 50
@@ -56,9 +57,10 @@ class NavigableView(PlotView):
             self._leave()
             return
         self.mouse = at
-        snapped = self.nearest_x(self.surface.frame.x_at(at.x() - area.left()))
-        self.point_at(snapped)
-        self.hovered.emit(snapped)
+        frame = self.surface.frame
+        place = self.place_at(frame.x_at(at.x() - area.left()), frame.y_at(at.y() - area.top()))
+        self.point_at(*place)
+        self.hovered.emit(place)
 
     def _leave(self) -> None:
         if self.mouse is not None:
@@ -66,18 +68,19 @@ class NavigableView(PlotView):
             self.point_at(None)
             self.hovered.emit(None)
 
-    def _step_crosshair(self, direction: int) -> None:
-        places = [drawing.mark.x[np.isfinite(drawing.x)] for drawing in self.readable()]
-        if not places:
-            return
-        all_places = np.unique(np.concatenate(places))
-        if self.crosshair is None:
-            target = all_places[0 if direction > 0 else -1]
+    def _step_crosshair(self, direction: int, upwards: int = 0) -> None:
+        heat = self.heat()
+        if heat:
+            columns, rows = heat.mark.centers
+            place = _beyond(columns, self.crosshair, direction), _beyond(rows, self.level, upwards)
         else:
-            beyond = all_places[(all_places - self.crosshair) * direction > 0]
-            target = (beyond.min() if direction > 0 else beyond.max()) if beyond.size else self.crosshair
-        self.point_at(float(target))
-        self.hovered.emit(float(target))
+            places = [drawing.mark.x[np.isfinite(drawing.x)] for drawing in self.readable()]
+            if not places:
+                return
+            # The keyboard tells nothing of y.
+            place = _beyond(np.unique(np.concatenate(places)), self.crosshair, direction), np.nan
+        self.point_at(*place)
+        self.hovered.emit(place)
 
     # ------------------------------------------------------------------ zoom
 
@@ -193,7 +196,7 @@ class NavigableView(PlotView):
         self._leave()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """A fits, Backspace goes back, + and - zoom, left and right read values."""
+        """A fits, Backspace goes back, + and - zoom, arrows read values."""
         if event is None:
             return
         plain = not event.modifiers() & ~(Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.KeypadModifier)
@@ -208,6 +211,8 @@ class NavigableView(PlotView):
             self._zoom(self._scaled(share, self.area().center(), (True, True)))
         elif key in {Qt.Key.Key_Left, Qt.Key.Key_Right}:
             self._step_crosshair(1 if key == Qt.Key.Key_Right else -1)
+        elif key in {Qt.Key.Key_Up, Qt.Key.Key_Down} and self.heat():
+            self._step_crosshair(0, 1 if key == Qt.Key.Key_Up else -1)
         else:
             event.ignore()
 
@@ -234,3 +239,11 @@ class NavigableView(PlotView):
         """Show where the keyboard goes."""
         super().focusOutEvent(event)
         self.update_overlay()
+
+
+def _beyond(places: Floats, present: float | None, direction: int) -> float:
+    """The next place in this direction, the first one from nowhere, the present one where there is no other."""
+    if present is None:
+        return float(places[0 if direction >= 0 else -1])
+    found = places[(places - present) * direction > 0]
+    return float(found.min() if direction > 0 else found.max()) if found.size else present

@@ -1,10 +1,8 @@
-"""One scene item per mark. How a kind of mark is drawn is a `Drawing`; the item only guards and places it."""
+"""One scene item per mark, which guards and places its drawing, and the drawings of all marks but heat maps."""
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar, cast
+from typing import cast
 
 import numpy as np
 from PyQt6.QtCore import QPointF, QRectF, Qt
@@ -12,15 +10,15 @@ from PyQt6.QtGui import QBrush, QColor, QFontMetricsF, QImage, QPainter, QPen
 from PyQt6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from explorer.canvas.base import GraphicsObject, draw_lines, path
+from explorer.canvas.heat import HeatDrawing
 from explorer.canvas.strokes import draw_curve, draw_markers, thinned
-from explorer.canvas.theme import LIGHT, Theme, ink, text_ink
-from explorer.marks import DASHES, Band, Bars, Curve, Floats, Line, Mark, Points, Style, marked
-from explorer.ranges import UNIT, Frame
+from explorer.canvas.surface import FAR, Drawing, Surface
+from explorer.canvas.theme import text_ink
+from explorer.marks import DASHES, Band, Bars, Curve, Floats, Heat, Line, Mark, Points, marked
+from explorer.ranges import Frame
 from explorer.scales import Scale
 
 MOST_SYMBOLS = 1000
-# Drawn where a scale has no place for a value: beyond the edge of any plot.
-FAR = 1e307
 HATCHES = (
     Qt.BrushStyle.NoBrush,
     Qt.BrushStyle.BDiagPattern,
@@ -29,56 +27,6 @@ HATCHES = (
     Qt.BrushStyle.HorPattern,
     Qt.BrushStyle.DiagCrossPattern,
 )
-
-M = TypeVar("M", bound=Mark)
-
-
-@dataclass
-class Surface:
-    """What drawings need to know of the plot they are on; one per view, shared by its items."""
-
-    theme: Theme = LIGHT
-    frame: Frame = UNIT
-    taken: list[QRectF] = field(default_factory=list[QRectF])
-    inked: list[tuple[Floats, Floats]] = field(default_factory=list[tuple[Floats, Floats]])
-
-    def ink(self, style: Style) -> QColor:
-        """The color of a mark in the current theme."""
-        return ink(style.color, self.theme)
-
-    def start(self) -> None:
-        """Forget what was drawn in the frame before."""
-        self.taken.clear()
-        self.inked.clear()
-
-    def cover(self, box: QRectF) -> int:
-        """How much of what is drawn would be hidden by a box; other labels count most."""
-        hidden = 1000 * sum(box.intersects(other) for other in self.taken)
-        for x, y in self.inked:
-            within = (x > box.left()) & (x < box.right()) & (y > box.top()) & (y < box.bottom())
-            hidden += int(np.count_nonzero(within))
-        return hidden
-
-
-class Drawing(ABC, Generic[M]):
-    """A mark mapped through the scales of its axes, ready to be put on pixels."""
-
-    def __init__(self, mark: M, x_scale: Scale, y_scale: Scale) -> None:
-        self.mark = mark
-        self.x = np.empty(0)
-        self.prepare(x_scale, y_scale)
-
-    @abstractmethod
-    def prepare(self, x_scale: Scale, y_scale: Scale) -> None:
-        """Map the data."""
-
-    @abstractmethod
-    def draw(self, painter: QPainter, on: Surface) -> None:
-        """Put them on pixels."""
-
-    def value(self, position: int) -> str:
-        """What is told about the data point at this position."""
-        return ""
 
 
 class CurveDrawing(Drawing[Curve]):
@@ -242,10 +190,11 @@ DRAWINGS: dict[type[Mark], type[Drawing[Mark]]] = {
     Bars: cast(type[Drawing[Mark]], BarsDrawing),
     Band: cast(type[Drawing[Mark]], BandDrawing),
     Line: cast(type[Drawing[Mark]], LineDrawing),
+    Heat: cast(type[Drawing[Mark]], HeatDrawing),
 }
 READABLE = (CurveDrawing, PointsDrawing, BarsDrawing)
 ReadableDrawing = CurveDrawing | PointsDrawing | BarsDrawing
-LAYERS: dict[type[Mark], float] = {Band: 1, Bars: 2, Curve: 3, Points: 4, Line: 5}
+LAYERS: dict[type[Mark], float] = {Heat: 0.5, Band: 1, Bars: 2, Curve: 3, Points: 4, Line: 5}
 
 
 class MarkItem(GraphicsObject):

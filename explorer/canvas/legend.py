@@ -7,10 +7,11 @@ from PyQt6.QtCore import QPoint, QRect, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PyQt6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
-from explorer.canvas.items import HATCHES, Surface, hatching
+from explorer.canvas.items import HATCHES, hatching
 from explorer.canvas.strokes import draw_markers, draw_sample
+from explorer.canvas.surface import Surface
 from explorer.canvas.theme import Theme, ink
-from explorer.marks import DASHES, Band, Bars, Curve, Figure, Floats, Line, Mark, Points, Style
+from explorer.marks import DASHES, Band, Bars, Curve, Figure, Floats, Heat, Line, Mark, Points, Style
 
 SAMPLE = 24
 GAP = 5
@@ -30,10 +31,10 @@ class Entry:
 
 
 def entries_of(figure: Figure) -> tuple[Entry, ...]:
-    """The labeled marks in their order; reference lines carry their labels themselves."""
+    """The labeled marks in their order; reference lines and color bars carry their labels themselves."""
     found: dict[str, Entry] = {}
     for mark in figure.marks:
-        if mark.label and not isinstance(mark, Line):
+        if mark.label and not isinstance(mark, Line | Heat):
             known = found.get(mark.label)
             # A curve tells more of a look than the band or the points around it.
             if known is None or (isinstance(mark, Curve) and known.kind is not Curve):

@@ -7,8 +7,8 @@ from PyQt6.QtCore import QRect, QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
-from explorer.canvas.items import Surface
 from explorer.canvas.strokes import draw_markers
+from explorer.canvas.surface import Surface
 from explorer.canvas.theme import ink, text_ink
 from explorer.canvas.view import Reading
 from explorer.marks import Style

@@ -12,6 +12,7 @@ from explorer.canvas.base import draw_lines, path
 from explorer.marks import Floats
 
 MARKER_RADIUS = 3.5
+RING_RADIUS = 7.0
 # Smaller where there are more.
 _RADII = ((100, MARKER_RADIUS), (300, 2.5))
 SMALLEST_RADIUS = 1.8
@@ -111,6 +112,15 @@ def draw_markers(
     painter.setPen(QPen(color, 1.0) if hollow else QPen(Qt.PenStyle.NoPen))
     painter.setBrush(hollow or color)
     painter.drawPath(outline)
+
+
+def draw_rings(painter: QPainter, x: Floats, y: Floats, color: QColor) -> None:
+    """A circle around each marker, wide enough to leave a gap."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+    painter.setPen(QPen(color, 1.5))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for across, down in zip(x.tolist(), y.tolist(), strict=True):
+        painter.drawEllipse(QPointF(across, down), RING_RADIUS, RING_RADIUS)
 
 
 def draw_sample(

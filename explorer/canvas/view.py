@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
-from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
+from PyQt6.QtCore import QLineF, QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
     QFont,
@@ -21,10 +21,14 @@ from PyQt6.QtWidgets import QWidget
 
 from explorer.canvas.axis import Grid, ScaleAxis
 from explorer.canvas.base import GraphicsView, ViewBox
-from explorer.canvas.items import READABLE, MarkItem, ReadableDrawing, Surface
+from explorer.canvas.heat import ColorBar, HeatDrawing
+from explorer.canvas.items import READABLE, MarkItem, PointsDrawing, ReadableDrawing
+from explorer.canvas.strokes import draw_rings
+from explorer.canvas.surface import Surface
 from explorer.canvas.theme import Theme
-from explorer.marks import Axis, Figure, Mark, Style, values_along
-from explorer.ranges import Frame, Span, carried, extent, limited, padded, steady
+from explorer.marks import NEUTRAL, Axis, Figure, Mark, Points, Style, values_along
+from explorer.ranges import Frame, Span, carried, extent, limited, margin_of, padded, steady
+from explorer.scales import Scale
 
 EMPTY = Figure("", Axis(""), Axis(""), ())
 NOTHING = "nothing to show"
@@ -62,6 +66,11 @@ class PlotView(GraphicsView):
         self.render_count = 0
         self.last_paint_ms = 0.0
         self.crosshair: float | None = None
+        self.level: float | None = None
+        # Points of the draggable mark, by their numbers.
+        self.selected: tuple[int, ...] = ()
+        # While points are moved, the mouse must keep its place among them: what is seen stays.
+        self.held = False
         self.empty = True
         self.history: list[tuple[Span, Span]] = []
         self._picture: QPixmap | None = None
@@ -69,9 +78,10 @@ class PlotView(GraphicsView):
         self.band: QRectF | None = None
         self._box = ViewBox(enableMenu=False, enableMouse=False, defaultPadding=0.0)
         self._x_axis, self._y_axis = ScaleAxis("bottom", self.surface), ScaleAxis("left", self.surface)
+        self._bar = ColorBar(self.surface)
         scene = self.scene()
         assert scene is not None
-        for part in (self._box, self._x_axis, self._y_axis):
+        for part in (self._box, self._x_axis, self._y_axis, self._bar):
             scene.addItem(part)
         Grid(self.surface, self._x_axis, self._y_axis).setParentItem(self._box)
         # Not from inside paint: whoever listens may open a window or draw this one.
@@ -89,6 +99,8 @@ class PlotView(GraphicsView):
             self._rebuild(figure.marks)
         for item, mark in zip(self.items_shown, figure.marks, strict=True):
             item.show_mark(mark, figure.x.scale, figure.y.scale)
+        if _movable_count(old) != _movable_count(figure):
+            self.selected = ()
         self._apply_hidden()
         self._follow(old, keep_view=keep_view)
 
@@ -104,9 +116,12 @@ class PlotView(GraphicsView):
         cast(Any, self).setBackground(QColor(theme.background))
         self.invalidate()
 
-    def set_crosshair(self, x: float | None) -> None:
-        """Show the crosshair at a data x, or nowhere."""
-        self.point_at(None if self.empty else x)
+    def set_crosshair(self, x: float | None, y: float | None) -> None:
+        """Show the crosshair at a data x, at a data y, at both or nowhere."""
+        if self.empty:
+            x = y = None
+        if (x, y) != (self.crosshair, self.level):
+            self.point_at(x, y)
 
     def invalidate(self) -> None:
         """Paint anew at the next opportunity."""
@@ -178,21 +193,22 @@ class PlotView(GraphicsView):
     def fitted(self) -> tuple[Span, Span]:
         """The spans that show all visible data, with a margin."""
         x, y = self._extents()
+        margin = margin_of(self._visible_marks())
         return (
-            padded(x, self.figure.x.scale) if x else (0.0, 1.0),
-            padded(y, self.figure.y.scale) if y else (0.0, 1.0),
+            padded(x, self.figure.x.scale, margin) if x else (0.0, 1.0),
+            padded(y, self.figure.y.scale, margin) if y else (0.0, 1.0),
         )
 
     def _follow(self, old: Figure, *, keep_view: bool) -> None:
         was_empty = self.empty
         x, y = self._extents()
         self.empty = x is None or y is None
-        if not keep_view:
+        if not keep_view and not self.held:
             self.zoomed = False
             self.history.clear()
             self.set_spans(*self.fitted())
             return
-        figure = self.figure
+        figure, margin = self.figure, margin_of(self._visible_marks())
         renamed = old.categories != figure.categories
         kept: list[Span] = []
         for seen, before, now, data, fresh in zip(
@@ -206,12 +222,12 @@ class PlotView(GraphicsView):
             same = seen if before == now else carried(seen, before, now)
             if before != now:
                 self.history.clear()
-            if data is None or (self.zoomed and same is not None):
+            if data is None or ((self.zoomed or self.held) and same is not None):
                 kept.append(same or (0.0, 1.0))
             elif same is None or fresh or before.name != now.name:
-                kept.append(padded(data, now))
+                kept.append(padded(data, now, margin))
             else:
-                kept.append(steady(same, data, now))
+                kept.append(steady(same, data, now, margin))
         self.set_spans(kept[0], kept[1])
 
     def set_spans(self, x: Span, y: Span) -> None:
@@ -220,28 +236,30 @@ class PlotView(GraphicsView):
         self._arrange(x, y)
         self._box.setRange(xRange=x, yRange=y, padding=0)
         self.invalidate()
-        if self.crosshair is not None:
-            self.point_at(None if self.empty else self.crosshair)
+        if (self.crosshair, self.level) != (None, None):
+            self.point_at(*((None, None) if self.empty else (self.crosshair, self.level)))
 
     def _arrange(self, x: Span, y: Span) -> None:
         font = QFont(self.font())
         font.setPointSizeF(max(0.92 * font.pointSizeF(), 6.0) if font.pointSizeF() > 0 else 8.0)
-        self._x_axis.font_used = self._y_axis.font_used = font
+        self._x_axis.font_used = self._y_axis.font_used = self._bar.font_used = font
         width, height, figure = float(self.width()), float(self.height()), self.figure
         # Half of the number at the upper end of the axis stands above it.
         above = math.ceil(QFontMetricsF(font).capHeight() / 2) + 3.0
-        left, below, high = self._y_axis.size().width(), 0.0, height
+        left, below, high, right = self._y_axis.size().width(), 0.0, height, RIGHT
         # Names below may need two lines, which depends on the width left beside the numbers, which depend on the
         # height that the names leave: twice around is enough.
         for _ in range(2):
-            wide = max(width - left - RIGHT, 10.0)
+            wide = max(width - left - right, 10.0)
             self.surface.frame = replace(self.surface.frame, x=x, y=y, width=wide)
             self._x_axis.refresh(figure.x, figure.categories, x, wide, empty=self.empty)
             below = self._x_axis.thickness()
             high = max(height - below - above, 10.0)
             self._y_axis.refresh(figure.y, (), y, high, empty=self.empty)
             left = self._y_axis.thickness()
-        wide = max(width - left - RIGHT, 10.0)
+            self._bar.show_colors(self.heat(), high)
+            right = self._bar.thickness() if self._bar.drawing else RIGHT
+        wide = max(width - left - right, 10.0)
         self.surface.frame = Frame(x, y, wide, high)
         self._x_axis.refresh(figure.x, figure.categories, x, wide, empty=self.empty)
         self._box.setGeometry(QRectF(left, above, wide, high))
@@ -249,6 +267,8 @@ class PlotView(GraphicsView):
         self._y_axis.setGeometry(QRectF(0.0, above, left, high))
         self._x_axis.setHeight(below)
         self._x_axis.setGeometry(QRectF(left, above + high, wide, below))
+        self._bar.setWidth(right)
+        self._bar.setGeometry(QRectF(left + wide, above, right, high))
 
     def area(self) -> QRectF:
         """The rectangle the data are drawn in."""
@@ -297,18 +317,35 @@ class PlotView(GraphicsView):
             painter.setPen(QPen(QColor(theme.muted), 1.0, Qt.PenStyle.DotLine))
             painter.drawRect(area.adjusted(0, 0, -1, -1))
         painter.setClipRect(area)
-        painter.setPen(QPen(QColor(theme.muted), 1.0))
-        if self.crosshair is not None:
-            x = float(self.surface.frame.across(np.array([self._drawn_x(self.crosshair)]))[0])
-            across = np.floor(area.left() + x)
-            painter.drawLine(QPointF(across, area.top()), QPointF(across, area.bottom()))
-        if self.mouse is not None and self.crosshair is not None:
-            painter.drawLine(QPointF(area.left(), self.mouse.y()), QPointF(area.right(), self.mouse.y()))
+        # Over the colors of cells, which may be like its own, the crosshair has an edge.
+        edge = [QPen(QColor(theme.background), 3.0)] if self.heat() else []
+        for pen in (*edge, QPen(QColor(theme.muted), 1.0)):
+            painter.setPen(pen)
+            for line in self._crosshair_lines(area):
+                painter.drawLine(line)
+        movable = self.movable()
+        if movable is not None and self.selected:
+            chosen, frame = list(self.selected), self.surface.frame
+            x, y = frame.across(movable.x[chosen]) + area.left(), frame.down(movable.y[chosen]) + area.top()
+            draw_rings(painter, x, y, QColor(theme.text))
         if self.band is not None:
             shade = QColor(theme.muted)
             shade.setAlpha(40)
+            painter.setPen(QPen(QColor(theme.muted), 1.0))
             painter.setBrush(shade)
             painter.drawRect(self.band)
+
+    def _crosshair_lines(self, area: QRectF) -> list[QLineF]:
+        lines: list[QLineF] = []
+        if self.crosshair is not None:
+            x = float(self.surface.frame.across(np.array([_drawn(self.crosshair, self.figure.x.scale)]))[0])
+            across = float(np.floor(area.left() + x))
+            lines.append(QLineF(across, area.top(), across, area.bottom()))
+        if self.level is not None:
+            y = float(self.surface.frame.down(np.array([_drawn(self.level, self.figure.y.scale)]))[0])
+            down = float(np.floor(area.top() + y))
+            lines.append(QLineF(area.left(), down, area.right(), down))
+        return lines
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Place the axes anew."""
@@ -330,21 +367,47 @@ class PlotView(GraphicsView):
                 nearest, least = float(drawing.mark.x[place]), distance
         return nearest
 
-    def _drawn_x(self, x: float) -> float:
-        return float(self.figure.x.scale.forward(np.array([x]))[0])
+    def place_at(self, x: float, y: float) -> tuple[float, float]:
+        """The data coordinates that are read at these drawn ones: a cell's center, or x of the nearest data point."""
+        heat = self.heat()
+        cell = heat.cell(x, y) if heat else None
+        if heat and cell:
+            columns, rows = heat.mark.centers
+            return float(columns[cell[1]]), float(rows[cell[0]])
+        return self.nearest_x(x), float(self.figure.y.scale.inverse(np.array([y]))[0])
 
-    def point_at(self, x: float | None) -> None:
-        drawn = np.nan if x is None else self._drawn_x(x)
-        self.crosshair = x if np.isfinite(drawn) else None
+    def heat(self) -> HeatDrawing | None:
+        """The heat map that is read: the uppermost one that is seen."""
+        drawings = [item.drawing for item in self.items_shown if item.isVisible()]
+        return next((drawing for drawing in reversed(drawings) if isinstance(drawing, HeatDrawing)), None)
+
+    def movable(self) -> PointsDrawing | None:
+        """The points that a person can move."""
+        for item, mark in zip(self.items_shown, self.figure.marks, strict=True):
+            if isinstance(mark, Points) and mark.draggable:
+                return item.drawing if item.isVisible() and isinstance(item.drawing, PointsDrawing) else None
+        return None
+
+    def point_at(self, x: float | None, y: float | None = None) -> None:
+        """Lay the crosshair over these data coordinates, and tell what is there."""
+        across, down = _drawn(x, self.figure.x.scale), _drawn(y, self.figure.y.scale)
+        self.crosshair, self.level = x if np.isfinite(across) else None, y if np.isfinite(down) else None
+        heat = self.heat()
         readings: list[Reading] = []
+        if heat and (cell := heat.cell(across, down)):
+            value = heat.shades.text(float(heat.mark.values[cell]))
+            readings.append(Reading(heat.mark.label, Style(NEUTRAL), value.replace("-", "−")))
         if self.crosshair is not None:
             span = self.surface.frame.x
             for drawing in self.readable():
-                place, distance = _nearest(drawing, drawn)
+                place, distance = _nearest(drawing, across)
                 if distance <= FARTHEST * (span[1] - span[0]):
                     mark = drawing.mark
                     readings.append(Reading(mark.label, mark.style, drawing.value(place).replace("-", "−")))
-        self.pointed.emit((self.x_text(), readings) if self.crosshair is not None else None)
+        # Over curves, y is only where the mouse is.
+        places = [self.x_text(), self.y_text() if heat or self.crosshair is None else ""]
+        text = "   ".join(filter(None, places))
+        self.pointed.emit((text, readings) if text else None)
         self.update_overlay()
 
     def x_text(self) -> str:
@@ -353,8 +416,24 @@ class PlotView(GraphicsView):
             return ""
         if self.figure.categories:
             return self.figure.categories[min(max(round(self.crosshair), 0), len(self.figure.categories) - 1)]
-        value, label = self.crosshair, self.figure.x.label
-        return f"{label if 0 < len(label) <= 12 else 'x'} = {value:.4g}".replace("-", "−")
+        return _named(self.figure.x.label, "x", self.crosshair)
+
+    def y_text(self) -> str:
+        """The same along y."""
+        return "" if self.level is None else _named(self.figure.y.label, "y", self.level)
+
+
+def _movable_count(figure: Figure) -> int:
+    sizes = (mark.x.size for mark in figure.marks if isinstance(mark, Points) and mark.draggable)
+    return next(sizes, 0)
+
+
+def _drawn(value: float | None, scale: Scale) -> float:
+    return float(scale.forward(np.array([np.nan if value is None else value]))[0])
+
+
+def _named(label: str, short: str, value: float) -> str:
+    return f"{label if 0 < len(label) <= 12 else short} = {value:.4g}".replace("-", "−")
 
 
 def _nearest(drawing: ReadableDrawing, drawn: float) -> tuple[int, float]:

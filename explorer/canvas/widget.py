@@ -7,12 +7,12 @@ from PyQt6.QtCore import QEvent, QPointF, QSize, QTimer, pyqtSignal
 from PyQt6.QtGui import QAction, QColor, QPalette, QResizeEvent
 from PyQt6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
-from explorer.canvas.gestures import NavigableView
+from explorer.canvas.drag import MovableView
 from explorer.canvas.legend import Legend, entries_of
 from explorer.canvas.lines import Header, Readout
 from explorer.canvas.theme import DARK, LIGHT
 from explorer.canvas.view import EMPTY, NOTHING, Reading
-from explorer.marks import Band, Bars, Curve, Figure, Line, Points, values_along
+from explorer.marks import Band, Bars, Curve, Figure, Heat, Line, Points, values_along
 
 # Below this height there is no line to spare: values at the crosshair take the place of the title.
 LEAST_FOR_READOUT = 240
@@ -26,19 +26,25 @@ class Canvas(QWidget):
     """
 
     hovered = pyqtSignal(object)
-    """The x of the data point nearest to the mouse, or None when it left: connect to `set_crosshair` of others."""
+    """Data coordinates (x, y) that are read, or None when the mouse left, for `set_crosshair` of other plots.
+
+    Over a heat map the center of a cell; else x of the data point nearest to the mouse, and y where the mouse is, nan
+    where the keyboard moved the crosshair.
+    """
     clicked = pyqtSignal(float, float)
     """The data coordinates of a click that was no drag."""
     visibility_changed = pyqtSignal(frozenset)
     """All labels that are hidden now."""
     painted = pyqtSignal()
     """The plot was painted anew; moving the crosshair does not count."""
+    dragged = pyqtSignal(object)
+    """A `Drag`: a person moves draggable points, and waits for a figure with the new values."""
     failed = pyqtSignal(str)
     """A mark cannot be drawn; said once, the others are still drawn."""
 
     def __init__(self, parent: QWidget | None = None, *, dark: bool = False) -> None:
         super().__init__(parent)
-        self._view = NavigableView(self, DARK if dark else LIGHT)
+        self._view = MovableView(self, DARK if dark else LIGHT)
         surface = self._view.surface
         self._header = Header(self, surface)
         self._legend = Legend(self, surface)
@@ -60,6 +66,7 @@ class Canvas(QWidget):
         self._view.hovered.connect(self.hovered)
         self._view.pointed.connect(self._tell)
         self._view.clicked.connect(self.clicked)
+        self._view.dragged.connect(self.dragged)
         self._view.painted.connect(self.painted)
         self._view.failed.connect(self.failed)
         self.setFocusProxy(self._view)
@@ -107,9 +114,14 @@ class Canvas(QWidget):
         """Leave out the marks with these labels, in this figure and in those to come."""
         self._legend.set_hidden(labels)
 
-    def set_crosshair(self, x_data: object) -> None:
-        """Show the crosshair at a data x, or nowhere where it is None; `hovered` is not emitted."""
-        self._view.set_crosshair(x_data if isinstance(x_data, float | int) else None)
+    def set_crosshair(self, x: float | None, y: float | None = None) -> None:
+        """Show the crosshair at a data x, at a data y, at both or nowhere; `hovered` is not emitted."""
+        self._view.set_crosshair(x, y)
+
+    @property
+    def selected(self) -> tuple[int, ...]:
+        """Which of the draggable points are selected; remembered while their number stays."""
+        return self._view.selected
 
     def readout(self) -> str:
         """The values at the crosshair as one line of text, or the figure's note."""
@@ -182,9 +194,12 @@ class Canvas(QWidget):
                     parts.append(f"{mark.label or 'Curve'} ends at {mark.y[-1]:.4g}.")
                 case Bars():
                     parts.append(f"{mark.label or 'Bars'}: {', '.join(f'{value:.4g}' for value in mark.height[:12])}.")
+                case Heat() if np.isfinite(mark.values).any():
+                    known = mark.values[np.isfinite(mark.values)]
+                    parts.append(f"{mark.label or 'Cells'}: from {known.min():.4g} to {known.max():.4g}.")
                 case Line():
                     parts.append(f"Reference {mark.label} at {mark.at:.4g}.")
-                case Band() | Curve() | Points():
+                case Band() | Curve() | Points() | Heat():
                     pass
         return " ".join([*parts, figure.note]).strip()
 

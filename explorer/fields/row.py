@@ -7,6 +7,7 @@ from PyQt6.QtGui import QContextMenuEvent, QGuiApplication, QMouseEvent, QPainte
 from PyQt6.QtWidgets import QGridLayout, QLabel, QMenu, QSizePolicy, QWidget
 
 from explorer.fields import editor
+from explorer.fields.arrow import Arrow, arrow_width
 from explorer.fields.base import SPACING, Reason, muted
 from explorer.fields.kind import title
 from kernels.param import Component, Declaration, Number, described
@@ -113,6 +114,9 @@ class Row(QWidget):
         self.label = RowLabel(spoken(name), declaration.symbol, self)
         self.field = editor(declaration, self)
         self.reason = Reason(self)
+        self.arrow: Arrow | None = None
+        if isinstance(declaration, Number) and not declaration.integer:
+            self.arrow = Arrow(declaration, self.label.text(), self)
         self.label.setBuddy(self.field.controls[0])
         self.field.describe(", ".join((*owners(path), self.label.text())), declaration.help)
         self.label.setToolTip(self._tooltip())
@@ -143,6 +147,11 @@ class Row(QWidget):
         self.field.set_value(value)
         self.label.set_changed(value != self._default)
 
+    def set_slope(self, slope: float | None) -> None:
+        """Show the derivative of log W2 in this number, or nothing."""
+        if self.arrow is not None:
+            self.arrow.set_slope(float(self._value), slope)
+
     def refuse(self, sentence: str) -> None:
         """Show the last value again and say why the new one was refused."""
         self.field.refuse()
@@ -163,8 +172,9 @@ class Row(QWidget):
 
     def arrange(self, label_width: int, *, stacked: bool) -> None:
         """Put the label beside the editor, in a column of this width, or above it."""
-        for widget in (self.label, self.field, self.reason):
-            self._layout.removeWidget(widget)
+        for widget in (self.label, self.field, self.reason, self.arrow):
+            if widget is not None:
+                self._layout.removeWidget(widget)
         editor_row, indent = (1, gutter(self)) if stacked else (0, 0)
         if stacked:
             self.label.setMinimumWidth(0)
@@ -175,6 +185,9 @@ class Row(QWidget):
             self.label.setFixedWidth(label_width)
             self._layout.addWidget(self.label, 0, 0)
             self._layout.addWidget(self.field, 0, 1)
+        self._layout.setColumnMinimumWidth(2, arrow_width(self))
+        if self.arrow is not None:
+            self._layout.addWidget(self.arrow, editor_row, 2)
         self.field.setContentsMargins(indent, 0, 0, 0)
         self.reason.setContentsMargins(gutter(self), 0, 0, 2)
         self._layout.addWidget(self.reason, editor_row + 1, 0, 1, 2)

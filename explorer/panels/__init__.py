@@ -1,13 +1,24 @@
-"""The panels beside the plots: what is compared, what is pinned, the ablation table, the swept number, the log.
+"""The panels beside the plots: what is compared, what is pinned, the ablation table, the search, the swept number,
+the log.
 
 `set_value(session)` shows a session and emits nothing; a signal means that a person did something.
 """
 
 from explorer.panels.ablation import AblationPanel
 from explorer.panels.compare import ComparePanel
+from explorer.panels.improve import ImprovePanel
 from explorer.panels.log import LogHandler, LogPanel
 from explorer.panels.modes_bar import ModesBar
 from explorer.panels.pins import PinsPanel
 from explorer.panels.sweep_bar import SweepBar
 
-__all__ = ["AblationPanel", "ComparePanel", "LogHandler", "LogPanel", "ModesBar", "PinsPanel", "SweepBar"]
+__all__ = [
+    "AblationPanel",
+    "ComparePanel",
+    "ImprovePanel",
+    "LogHandler",
+    "LogPanel",
+    "ModesBar",
+    "PinsPanel",
+    "SweepBar",
+]

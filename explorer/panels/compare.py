@@ -15,7 +15,7 @@ from explorer.panels.items import ItemTable
 from explorer.panels.parts import Flow, Note, push_button, shown
 from explorer.session import Session, items
 from kernels.experiment import Experiment, carried, steps_of
-from kernels.grids import TIME_GRIDS, Spaced, TimeGrid
+from kernels.grids import TIME_GRIDS, Adapted, Spaced, TimeGrid
 from kernels.processes import Process
 from kernels.samplers import (
     DDIM,
@@ -56,13 +56,15 @@ def grid_like(kind: type[TimeGrid], experiment: Experiment) -> TimeGrid:
 
 def refusal(experiment: Experiment, sampler: Sampler, grid: TimeGrid) -> str:
     """Why the experiment cannot be run with another sampler and grid, in one sentence; empty if it can."""
-    return _refusal(experiment.process, sampler, grid)
+    return _refusal(experiment.process, sampler, grid, by_mode=experiment.by_mode)
 
 
 @lru_cache(maxsize=1024)
-def _refusal(process: Process, sampler: Sampler, grid: TimeGrid) -> str:
+def _refusal(process: Process, sampler: Sampler, grid: TimeGrid, *, by_mode: bool) -> str:
     try:
         reason = sampler.refusal(process, grid.times(process))
+        if not reason and isinstance(grid, Adapted):
+            reason = grid.refusal(sampler, by_mode=by_mode)
     except ValueError as error:
         return str(error)
     return f"{reason}." if reason else ""

@@ -1,6 +1,18 @@
 """The plots; a new one is a file and a line here."""
 
-from explorer.plots import along_time, by_mode, by_source, convergence, paths, process, swept
+from explorer.plots import (
+    along_time,
+    budget,
+    by_mode,
+    by_source,
+    convergence,
+    paths,
+    process,
+    steps,
+    stochasticity,
+    swept,
+    theory,
+)
 from explorer.plots.base import Plot
 
 PLOTS = (
@@ -8,6 +20,10 @@ PLOTS = (
     along_time.PLOT,
     by_mode.ERRORS,
     by_source.PLOT,
+    budget.HEAT,
+    budget.BESIDE,
+    steps.PLOT,
+    theory.PLOT,
     by_mode.SPECTRUM,
     by_mode.SHARES,
     paths.PLOT,
@@ -15,6 +31,7 @@ PLOTS = (
     process.GRID,
     process.SNR,
     swept.PLOT,
+    stochasticity.PLOT,
 )
 
 __all__ = ["PLOTS", "Plot"]

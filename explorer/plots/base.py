@@ -8,18 +8,31 @@ import numpy as np
 from explorer.marks import Figure, Floats, Log, Scale, Style, Symlog
 from explorer.session import Session
 
+# A session, and the indices and new values along y of points that a person moves, rounded if asked for.
+Move = Callable[[Session, tuple[int, ...], tuple[float, ...], bool], Session]
+
 
 @dataclass(frozen=True)
 class Plot:
     """One plot of the window; `draw` may take long and runs beside it.
 
-    Errors: `draw` raises `ValueError` in one sentence where an experiment's data cannot be read.
+    `click` makes the session that a click at data coordinates asks for, and `move` the one for draggable points that
+    were moved; both give the same session back where nothing is meant.
+
+    Errors: all raise `ValueError` in one sentence where data cannot be read, or what was asked for is refused.
     """
 
     name: str
     title: str
     tab: str
     draw: Callable[[Session], Figure]
+    click: Callable[[Session, float, float], Session] | None = None
+    move: Move | None = None
+
+
+def positive(values: Floats) -> Floats:
+    """What has a place on a logarithmic axis, and gaps."""
+    return np.where((values > 0) & np.isfinite(values), values, np.nan)
 
 
 def finite(values: Floats) -> Floats:

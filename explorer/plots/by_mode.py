@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from explorer.marks import Axis, Curve, Figure, Floats, Line, Log, Mark, Style, Symlog
-from explorer.plots.base import Plot, finite, thin
+from explorer.marks import Axis, Curve, Figure, Line, Log, Mark, Style, Symlog
+from explorer.plots.base import Plot, finite, positive, thin
 from explorer.session import Session, items
 from kernels.report import report
 
@@ -27,11 +27,9 @@ def draw_spectrum(session: Session) -> Figure:
         rank = kept + 1.0
         if position == 0:
             zeros = int((modes.eigenvalue == 0).sum())
-            eigenvalues = _positive(modes.eigenvalue.numpy()[kept])
+            eigenvalues = positive(modes.eigenvalue.numpy()[kept])
             marks.append(Curve("data λ", rank, eigenvalues, Style("#7F7F7F", (6.0, 3.0))))
-        marks.append(
-            Curve(item.label, rank, _positive(modes.variance.numpy()[kept]), thin(item.style, item.style.dash))
-        )
+        marks.append(Curve(item.label, rank, positive(modes.variance.numpy()[kept]), thin(item.style, item.style.dash)))
     note = f"{zeros} eigenvalues are zero and have no place on this axis." if zeros else ""
     return Figure("Spectrum", Axis("rank i", Log()), Axis("variance by mode", Log()), tuple(marks), note=note)
 
@@ -77,10 +75,6 @@ def draw_shares(session: Session) -> Figure:
         tuple(marks),
         note=f"No share of an infinite error: {', '.join(diverging)}." if diverging else "",
     )
-
-
-def _positive(values: Floats) -> Floats:
-    return np.where((values > 0) & np.isfinite(values), values, np.nan)
 
 
 SPECTRUM = Plot("spectrum", "Spectrum", "Spectrum", draw_spectrum)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from explorer.marks import Axis, Curve, Figure, Floats, Log, Mark, Style, identity
-from explorer.plots.base import Plot, scale_for
+from explorer.marks import Axis, Curve, Figure, Log, Mark, Style, identity
+from explorer.plots.base import Plot, positive, scale_for
 from explorer.session import Session
 from kernels.report import solve
 
@@ -27,9 +27,9 @@ def draw(session: Session) -> Figure:
         style = Style(identity(column).color)
         eigenvalue = float(solution.law.variance[rank])
         label = f"mode {rank + 1} (λ = {eigenvalue:.3g})"
-        marks.append(Curve(label, times, _positive(followed.sampled.variance[:, column].numpy()), style))
+        marks.append(Curve(label, times, positive(followed.sampled.variance[:, column].numpy()), style))
         exact = followed.exact.variance[:, column].numpy()
-        marks.append(Curve("exact" if column == 0 else "", times, _positive(exact), Style(style.color, (3.0, 3.0))))
+        marks.append(Curve("exact" if column == 0 else "", times, positive(exact), Style(style.color, (3.0, 3.0))))
     wide = times[0] > 5 * np.median(times)
     return Figure(
         "Variance along time",
@@ -37,10 +37,6 @@ def draw(session: Session) -> Figure:
         Axis("variance", Log()),
         tuple(marks),
     )
-
-
-def _positive(values: Floats) -> Floats:
-    return np.where((values > 0) & np.isfinite(values), values, np.nan)
 
 
 PLOT = Plot("paths", "Variance along time", "Spectrum", draw)

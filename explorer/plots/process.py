@@ -3,7 +3,7 @@
 import numpy as np
 
 from explorer.marks import Axis, Curve, Figure, Log, Mark, Points, Style, identity
-from explorer.plots.base import Plot, finite, scale_for
+from explorer.plots.base import Plot, finite, positive, scale_for
 from explorer.session import Session, items
 from kernels.analyses.levels import along_time, on_grid
 
@@ -18,9 +18,9 @@ def draw_process(session: Session) -> Figure:
         ("ratio s = σ/α", levels.noise_ratio, identity(2)),
     )
     marks: list[Mark] = [
-        Curve(label, levels.times, _positive(values), Style(style.color, style.dash)) for label, values, style in curves
+        Curve(label, levels.times, positive(values), Style(style.color, style.dash)) for label, values, style in curves
     ]
-    marks.append(Points("grid", grid.times, _positive(grid.noise_ratio), Style(identity(2).color, marker="o")))
+    marks.append(Points("grid", grid.times, positive(grid.noise_ratio), Style(identity(2).color, marker="o")))
     return Figure(
         "Process and grid",
         Axis("time t", scale_for(levels.times) if wide else Axis("").scale),
@@ -42,7 +42,7 @@ def draw_grid(session: Session) -> Figure:
         ratio = on_grid(item.experiment).noise_ratio
         spent = cost * np.arange(len(ratio), dtype=float)
         spent[-1] = item.experiment.calls
-        marks.append(Curve(item.label, spent, _positive(ratio), item.style))
+        marks.append(Curve(item.label, spent, positive(ratio), item.style))
     return Figure(
         "Noise level along the run", Axis("score evaluations so far (NFE)"), Axis("s = σ/α", Log()), tuple(marks)
     )
@@ -61,10 +61,6 @@ def draw_snr(session: Session) -> Figure:
             Points("grid", grid.times, finite(grid.log_snr), Style(identity(0).color, marker="o")),
         ),
     )
-
-
-def _positive(values: np.ndarray) -> np.ndarray:
-    return np.where((values > 0) & np.isfinite(values), values, np.nan)
 
 
 PROCESS = Plot("process", "Process and grid", "Process", draw_process)

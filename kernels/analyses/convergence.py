@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.arrays import Times
 from kernels.experiment import Experiment
-from kernels.grids import TimeGrid
+from kernels.grids import Adapted, TimeGrid
 from kernels.param import declarations
 from kernels.report import Solution
 
@@ -30,9 +31,13 @@ class Convergence:
 
 
 def step_counts(experiment: Experiment, points: int = 8) -> list[int]:
-    """Numbers of steps from 2 to several times the experiment's own, which is among them."""
+    """Numbers of steps from 2 to several times the experiment's own, which is among them.
+
+    Lists of times have only their own, and grids that take a search are not searched again for every number.
+    """
     own = len(experiment.times) - 1
-    if "steps" not in declarations(type(experiment.grid)):
+    grid = experiment.grid
+    if "steps" not in declarations(type(grid)) or (isinstance(grid, Adapted) and not grid.is_quick):
         return [own]
     spread = np.geomspace(2, max(200, 2 * own), points).round().astype(int).tolist()
     return sorted({*spread, own})
@@ -52,6 +57,24 @@ def with_steps(experiment: Experiment, steps: int) -> Experiment | None:
         return dataclasses.replace(experiment, grid=with_count(experiment.grid, steps))
     except ValueError:
         return None
+
+
+@lru_cache(maxsize=128)
+def on_grids(experiment: Experiment, grids: tuple[TimeGrid, ...]) -> tuple[tuple[TimeGrid, float], ...]:
+    """The total error on each grid, all else the same; those on which the experiment is refused are left out.
+
+    Errors: `ValueError` in one sentence where the data cannot be read.
+    """
+    runs: list[tuple[TimeGrid, Times]] = []
+    for grid in grids:
+        try:
+            runs.append((grid, dataclasses.replace(experiment, grid=grid).times))
+        except ValueError:
+            continue
+    if not runs:
+        return ()
+    totals = Solution(experiment, tuple(times for _, times in runs), COARSE).sources.total
+    return tuple((grid, float(total)) for (grid, _), total in zip(runs, totals[-len(runs) :], strict=True))
 
 
 @lru_cache(maxsize=256)

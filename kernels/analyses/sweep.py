@@ -64,8 +64,17 @@ def sweep(experiment: Experiment, path: str, points: int = 31) -> Sweep:
     known = numeric_paths(experiment)
     if path not in known:
         raise ValueError(f"{path!r} is no number of this experiment; known are {', '.join(known)}.")
+    return sweep_over(experiment, path, tuple(values_of(known[path], _own(experiment, path), points)))
+
+
+def _own(experiment: Experiment, path: str) -> float:
     family, _, name = path.partition(".")
-    values = values_of(known[path], float(getattr(getattr(experiment, family), name)), points)
+    return float(getattr(getattr(experiment, family), name))
+
+
+@lru_cache(maxsize=128)
+def sweep_over(experiment: Experiment, path: str, values: tuple[float, ...]) -> Sweep:
+    """The error at some values of one number, all others fixed."""
     rows = np.full((4, len(values)), np.nan)
     for column, value in enumerate(values):
         try:
@@ -76,3 +85,43 @@ def sweep(experiment: Experiment, path: str, points: int = 31) -> Sweep:
         for row, field in enumerate(dataclasses.fields(sources)):
             rows[row, column] = float(getattr(sources, field.name)[-1])
     return Sweep(np.array(values), *rows)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The value of a parameter at which the total is least, and that total."""
+
+    value: float
+    total: float
+
+
+def zero_and_decades(experiment: Experiment, path: str, points: int = 27) -> tuple[float, ...]:
+    """Zero, the present value, and values over three decades up to the end of the slider."""
+    high = max(numeric_paths(experiment)[path].slider[1], _own(experiment, path))
+    return tuple(sorted({0.0, _own(experiment, path), *np.geomspace(1e-3 * high, high, points).tolist()}))
+
+
+@lru_cache(maxsize=128)
+def best_value(experiment: Experiment, path: str, values: tuple[float, ...]) -> Best | None:
+    """The best value between the neighbors of the best of some, to four digits; None where all diverge."""
+    from scipy.optimize import minimize_scalar
+
+    found = sweep_over(experiment, path, values)
+    totals = np.where(np.isfinite(found.total), found.total, np.inf)
+    place = int(np.argmin(totals))
+    if not np.isfinite(totals[place]):
+        return None
+    low, high = found.values[max(place - 1, 0)], found.values[min(place + 1, len(totals) - 1)]
+
+    def total(value: float) -> float:
+        try:
+            changed = with_value(experiment, path, float(value))
+        except ValueError:
+            return 1e300
+        error = float(Solution(changed, (changed.times,), COARSE).sources.total[-1])
+        return error if np.isfinite(error) else 1e300
+
+    finest = minimize_scalar(total, bounds=(low, high), method="bounded", options={"xatol": 1e-4 * max(high, 1e-3)})
+    if finest.fun < totals[place]:
+        return Best(float(f"{finest.x:.4g}"), float(finest.fun))
+    return Best(float(found.values[place]), float(totals[place]))

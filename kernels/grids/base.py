@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import final
@@ -10,9 +11,68 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from kernels.arrays import Anything, Times, array
+from kernels.arrays import Anything, Times, array, together
+from kernels.observations import Conditioned, Observation
 from kernels.param import NONNEGATIVE, POSITIVE, Component, Interval, flag, param
 from kernels.processes import Process
+from kernels.samplers import Sampler
+from kernels.scores import ScoreModel
+from kernels.spectra import Spectrum
+from kernels.starts import Start
+
+MOST_BY_MODE = 2**16
+
+
+@dataclass(frozen=True)
+class GridMap:
+    """A grid as a map t(u) of [0, 1], which has a limit as N grows.
+
+    `rate` is |dt/du| at a time; `kinks` are noise ratios at which it jumps.
+    """
+
+    rate: Callable[[Tensor], Tensor]
+    kinks: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """The times of a grid, and its map if it has one."""
+
+    times: Times
+    map: GridMap | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a grid may be made for."""
+
+    spectrum: Spectrum
+    observation: Observation
+    process: Process
+    score: ScoreModel
+    sampler: Sampler
+    start: Start
+
+    @property
+    def data(self) -> Conditioned:
+        """What is sampled: the data, given what was observed of them.
+
+        Errors: `ValueError` in one sentence where a file cannot be read or does not fit, or where there are too many
+        modes for each to be computed by itself.
+        """
+        data = self.observation.condition(self.spectrum.law())
+        modes = len(data.law.variance)
+        if self.by_mode and modes > MOST_BY_MODE:
+            kind = type(self.score).__name__
+            raise ValueError(
+                f"{kind} is computed mode by mode, for {MOST_BY_MODE} modes at most; the data have {modes}."
+            )
+        return data
+
+    @property
+    def by_mode(self) -> bool:
+        """Whether every mode has to be computed by itself, with its own mean."""
+        return self.score.by_mode(self.observation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +82,10 @@ class TimeGrid(Component, ABC):
     @abstractmethod
     def levels(self, process: Process) -> Times:
         """The times, not yet checked; nan where the process does not reach what the grid asks for."""
+
+    @abstractmethod
+    def map(self, process: Process) -> GridMap | None:
+        """The grid as a map of [0, 1]; None for a mere list of times."""
 
     @final
     def times(self, process: Process) -> Times:
@@ -61,6 +125,16 @@ def with_zero(levels: Float64[Tensor, " some"], process: Process, to_zero: bool)
     return torch.cat([levels, process.time_of(array([0.0]))]) if to_zero else levels
 
 
+def placed(grid: TimeGrid, setting: Setting) -> Placed:
+    """The grid where it is used: one that adapts does so to all of the setting, others to the process alone.
+
+    Errors: `ValueError` in one sentence where the times do not decrease within the process's range.
+    """
+    if isinstance(grid, Adapted):
+        return grid.adapt(setting)
+    return Placed(grid.times(setting.process), grid.map(setting.process))
+
+
 STEPS = Interval(1, 1_000_000)
 
 
@@ -85,8 +159,8 @@ class Spaced(TimeGrid, ABC):
     @final
     def levels(self, process: Process) -> Times:
         name = type(self).__name__
-        check_reached(f"{name}.start (t₀)", self.start, process)
-        ends = array([self.start, self.stop])
+        check_reached(f"{name}.start (t₀)", float(array(self.start).detach()), process)
+        ends = together(self.start, self.stop)
         first, last = self.coordinate(ends, process)
         for field, value, coordinate in (("start (t₀)", self.start, first), ("stop (t_N)", self.stop, last)):
             if not coordinate.isfinite():
@@ -98,7 +172,47 @@ class Spaced(TimeGrid, ABC):
         fraction = torch.arange(count, dtype=torch.float64) / max(count - 1, 1)
         levels = self.time(first + fraction * (last - first), process)
         # The ends are reached exactly, whatever the coordinate's rounding.
-        levels[0] = ends[0]
-        if count > 1:
-            levels[-1] = ends[1]
+        levels = torch.cat([ends[:1], levels[1:-1], ends[1:]]) if count > 1 else ends[:1]
         return with_zero(levels, process, self.to_zero)
+
+    @final
+    def map(self, process: Process) -> GridMap | None:
+        if self.to_zero:
+            return None
+        first, last = self.coordinate(array([self.start, self.stop]), process).tolist()
+
+        def rate(t: Tensor) -> Tensor:
+            with torch.enable_grad():
+                leaf = t.detach().requires_grad_()
+                (slope,) = torch.autograd.grad(self.coordinate(leaf, process).sum(), leaf)
+            return abs(last - first) / slope.abs()
+
+        return GridMap(rate)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapted(Spaced, ABC):
+    """A grid that is made for the data and the sampler; in its coordinate it only begins."""
+
+    @property
+    @abstractmethod
+    def is_quick(self) -> bool:
+        """Whether it is made in about the time of a frame."""
+
+    @abstractmethod
+    def refusal(self, sampler: Sampler, *, by_mode: bool = False) -> str:
+        """Why there is no such grid for a sampler, in one sentence; empty if there is.
+
+        `by_mode`: the score is none of the noised data, and every mode is computed by itself.
+        """
+
+    @abstractmethod
+    def suited(self, sampler: Sampler, *, by_mode: bool = False) -> "Adapted":
+        """The grid itself, or one most like it that there is for this sampler; `by_mode` as in `refusal`."""
+
+    @abstractmethod
+    def adapt(self, setting: Setting) -> Placed:
+        """The times for this setting.
+
+        Errors: `ValueError` in one sentence where there is no such grid, or the data cannot be read.
+        """

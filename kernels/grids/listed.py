@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from kernels.arrays import Anything, Times, array
-from kernels.grids.base import STEPS, TimeGrid, with_zero
+from kernels.grids.base import STEPS, GridMap, TimeGrid, with_zero
 from kernels.param import NONNEGATIVE, flag, numbers, option, param
 from kernels.processes import Process
 
@@ -35,6 +36,20 @@ class AlignYourSteps(TimeGrid):
         noise_ratio = array(np.exp(np.interp(position, np.arange(len(table)), table)))
         return with_zero(process.time_of(noise_ratio), process, self.to_zero)
 
+    def map(self, process: Process) -> GridMap | None:
+        if self.to_zero:
+            return None
+        table = array(_TABLES[self.model])
+        # From one level of the table to the next log s falls evenly, in a tenth of the way each.
+        speed = -table.log().diff() * (len(table) - 1)
+
+        def rate(t: Anything) -> Anything:
+            passed = (torch.searchsorted(-table, -process.noise_ratio(t)) - 1).clamp(0, len(speed) - 1)
+            # d log s / dt = g^2 / (2 sigma^2)
+            return speed[passed] * 2 * process.sigma(t).square() / process.diffusion_squared(t)
+
+        return GridMap(rate, _TABLES[self.model][1:-1])
+
 
 _COORDINATES: dict[str, Callable[[Anything, Process], Anything]] = {
     "time": lambda values, process: values,
@@ -56,3 +71,6 @@ class Tabulated(TimeGrid):
 
     def levels(self, process: Process) -> Times:
         return _COORDINATES[self.coordinate](array(self.values), process)
+
+    def map(self, process: Process) -> GridMap | None:
+        return None

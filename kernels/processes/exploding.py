@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from kernels.arrays import Anything
+from kernels.arrays import Anything, array
 from kernels.param import POSITIVE, param
 from kernels.processes.base import Process
 
@@ -57,8 +58,8 @@ class VEGeometric(Process):
         return self.time_of(sigma)
 
     @property
-    def _growth(self) -> float:
-        return math.log(self.sigma_max / self.sigma_min)
+    def _growth(self) -> Tensor:
+        return array(self.sigma_max / self.sigma_min).log()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ class EDM(Process):
 
     @property
     def last(self) -> float:
-        return self.sigma_max
+        return float(array(self.sigma_max).detach())
 
     @property
     def span(self) -> tuple[float, float]:

@@ -39,7 +39,9 @@ class VPLinear(Process):
         return torch.exp(-0.5 * self._integral(t))
 
     def sigma(self, t: Anything) -> Anything:
-        return (-torch.expm1(-self._integral(t))).sqrt()
+        variance = -torch.expm1(-self._integral(t))
+        # Not the root of zero, so that at t = 0 there is a derivative in the rates.
+        return torch.where(variance > 0, variance, 1.0).sqrt() * (variance > 0)
 
     def signal_lost(self, t: Anything) -> Anything:
         return self.sigma(t).square()

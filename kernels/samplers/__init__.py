@@ -2,12 +2,22 @@
 
 from kernels.samplers.ancestral import DDIM, DDPM
 from kernels.samplers.base import Noise, OneStep, Requirement, Sampler, TwoStep
-from kernels.samplers.euler import AncestralVP, EulerMaruyama, ExponentialIntegrator, FlowEuler
+from kernels.samplers.euler import (
+    AncestralVP,
+    EulerMaruyama,
+    ExponentialIntegrator,
+    FlowEuler,
+    ReverseEuler,
+    ShapedEulerMaruyama,
+    TabulatedEulerMaruyama,
+)
 from kernels.samplers.multistep import DPMSolverPP2M
 from kernels.samplers.runge_kutta import EDMHeun, Heun, RungeKutta4
 
 SAMPLERS = (
     EulerMaruyama,
+    ShapedEulerMaruyama,
+    TabulatedEulerMaruyama,
     ExponentialIntegrator,
     DDIM,
     DDPM,
@@ -33,7 +43,10 @@ __all__ = [
     "Noise",
     "OneStep",
     "Requirement",
+    "ReverseEuler",
     "RungeKutta4",
     "Sampler",
+    "ShapedEulerMaruyama",
+    "TabulatedEulerMaruyama",
     "TwoStep",
 ]

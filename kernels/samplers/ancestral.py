@@ -8,6 +8,7 @@ from kernels.arrays import Anything
 from kernels.param import UNIT, param
 from kernels.problem import Problem
 from kernels.samplers.base import Noise, OneStep, V
+from kernels.stochasticity import REVERSE, Constant, Stochasticity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +23,13 @@ class DDIM(OneStep):
     eta: float = param(0.0, "η", (0.0, 1.0), "0 is deterministic, 1 ancestral", domain=UNIT)
 
     @property
-    def limit_stochasticity(self) -> float:
-        return self.eta**2
+    def limit_stochasticity(self) -> Stochasticity:
+        return Constant(self.eta**2)
 
     def step(self, x: V, t0: Anything, t1: Anything, problem: Problem, noise: Noise[V]) -> V:
         fresh = self.eta**2 * _posterior_variance(problem, t0, t1)
         moved = _renoise(x, t0, t1, problem, fresh)
-        return moved if self.eta == 0 else moved + fresh.sqrt() * noise()
+        return moved if self.limit_stochasticity.is_zero else moved + noise(fresh)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +44,8 @@ class DDPM(OneStep):
     variance_share: float = param(0.0, "w", (0.0, 1.0), "0 the small posterior variance, 1 the large one", domain=UNIT)
 
     @property
-    def limit_stochasticity(self) -> float:
-        return 1.0
+    def limit_stochasticity(self) -> Stochasticity:
+        return REVERSE
 
     def step(self, x: V, t0: Anything, t1: Anything, problem: Problem, noise: Noise[V]) -> V:
         small = _posterior_variance(problem, t0, t1)
@@ -53,7 +54,7 @@ class DDPM(OneStep):
             alpha = problem.alpha(t1)
             s0, s1 = problem.sigma(t0) / problem.alpha(t0), problem.sigma(t1) / problem.alpha(t1)
             variance = (1 - self.variance_share) * small + self.variance_share * alpha.square() * (s0 - s1) * (s0 + s1)
-        return _renoise(x, t0, t1, problem, small) + variance.sqrt() * noise()
+        return _renoise(x, t0, t1, problem, small) + noise(variance)
 
 
 def _posterior_variance(problem: Problem, t0: Anything, t1: Anything) -> Anything:
@@ -69,8 +70,10 @@ def _posterior_variance(problem: Problem, t0: Anything, t1: Anything) -> Anythin
 def _renoise(x: V, t0: Anything, t1: Anything, problem: Problem, fresh: Anything) -> V:
     """alpha1 x0 + sqrt(sigma1^2 - fresh) noise, as the state plus what changes."""
     sigma0, sigma1 = problem.sigma(t0), problem.sigma(t1)
-    kept = (sigma1.square() - fresh).clamp_min(0).sqrt()
-    # sqrt(sigma1^2 - fresh) - sigma1 without cancellation where fresh noise is small.
-    lost = torch.where(kept + sigma1 > 0, fresh / (kept + sigma1), 0.0)
+    left = (sigma1.square() - fresh).clamp_min(0)
+    # sqrt(sigma1^2 - fresh) - sigma1 without cancellation where fresh noise is small, and never a quotient of zeros,
+    # so that there are derivatives too.
+    roots = torch.where(left > 0, left, 1.0).sqrt() * (left > 0) + sigma1
+    lost = fresh / torch.where(roots > 0, roots, 1.0)
     signal = (problem.alpha(t1) - problem.alpha(t0)) * problem.denoiser(x, t0)
     return x + signal + (sigma1 - sigma0 - lost) * problem.noise_prediction(x, t0)

@@ -10,6 +10,7 @@ from kernels.arrays import Anything, Times
 from kernels.param import Component
 from kernels.problem import Problem
 from kernels.processes import PROCESSES, Process
+from kernels.stochasticity import Stochasticity
 
 V = TypeVar("V", bound=Value)
 V_co = TypeVar("V_co", bound=Value, covariant=True)
@@ -17,9 +18,9 @@ V_co = TypeVar("V_co", bound=Value, covariant=True)
 
 @runtime_checkable
 class Noise(Protocol[V_co]):
-    """Hands out an independent standard Gaussian at every call."""
+    """Hands out an independent centered Gaussian of this variance at every call."""
 
-    def __call__(self) -> V_co: ...
+    def __call__(self, variance: Anything, /) -> V_co: ...
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Sampler(Component, ABC):
 
     @property
     @abstractmethod
-    def limit_stochasticity(self) -> float:
-        """Diffusion-term coefficient of the reverse equation that the method converges to; 0 is the flow."""
+    def limit_stochasticity(self) -> Stochasticity:
+        """Diffusion-term coefficient of the reverse equation that the method converges to."""
 
     @final
     def refusal(self, process: Process, times: Times) -> str:

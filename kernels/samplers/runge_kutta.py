@@ -7,6 +7,7 @@ import torch
 from kernels.arrays import Anything
 from kernels.problem import Problem
 from kernels.samplers.base import SIGNAL_AT_START, Noise, OneStep, V
+from kernels.stochasticity import FLOW, Stochasticity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +21,8 @@ class Heun(OneStep):
     final_calls = 2
 
     @property
-    def limit_stochasticity(self) -> float:
-        return 0.0
+    def limit_stochasticity(self) -> Stochasticity:
+        return FLOW
 
     def step(self, x: V, t0: Anything, t1: Anything, problem: Problem, noise: Noise[V]) -> V:
         h = t0 - t1
@@ -41,8 +42,8 @@ class RungeKutta4(OneStep):
     final_calls = 4
 
     @property
-    def limit_stochasticity(self) -> float:
-        return 0.0
+    def limit_stochasticity(self) -> Stochasticity:
+        return FLOW
 
     def step(self, x: V, t0: Anything, t1: Anything, problem: Problem, noise: Noise[V]) -> V:
         h, middle = t0 - t1, 0.5 * (t0 + t1)
@@ -65,8 +66,8 @@ class EDMHeun(OneStep):
     requirements = (SIGNAL_AT_START,)
 
     @property
-    def limit_stochasticity(self) -> float:
-        return 0.0
+    def limit_stochasticity(self) -> Stochasticity:
+        return FLOW
 
     def step(self, x: V, t0: Anything, t1: Anything, problem: Problem, noise: Noise[V]) -> V:
         alpha0, alpha1 = problem.alpha(t0), problem.alpha(t1)

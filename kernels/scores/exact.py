@@ -1,34 +1,50 @@
-"""Score models, and the exact one."""
+"""The exact score."""
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import final
 
-from kernels.gaussian import Gaussian
-from kernels.param import Component
+import torch
 
-
-@dataclass(frozen=True)
-class Score:
-    """The score of noised Gaussian data: it is determined by the law that it takes the data to have."""
-
-    data: Gaussian
+from kernels.observations import Conditioned, Observation
+from kernels.scores.base import Noised, Score, ScoreModel, V
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScoreModel(Component, ABC):
-    """How a score is obtained from the data."""
+@final
+@dataclass(frozen=True, eq=False)
+class ExactScore(Score):
+    """The score of a noised Gaussian."""
 
-    @abstractmethod
-    def fit(self, data: Gaussian) -> Score:
-        """The score that a sampler on these data uses."""
+    @property
+    def is_centered(self) -> bool:
+        return True
+
+    def score(self, centered: V, at: Noised) -> V:
+        return -at.variance.reciprocal() * centered
+
+    def denoiser(self, centered: V, at: Noised) -> V:
+        # All the variance is signal where there is no noise, also in a mode without variance.
+        share = torch.where(at.sigma == 0, 1 / at.alpha, at.alpha * self.law.variance / at.variance)
+        return share * centered + self.law.mean
+
+    def noise_prediction(self, centered: V, at: Noised) -> V:
+        return torch.where(at.sigma == 0, torch.zeros_like(at.sigma), at.sigma / at.variance) * centered
+
+    def velocity(self, centered: V, at: Noised) -> V:
+        alpha_rate = at.process.alpha_rate(at.t)
+        rate = torch.addcmul(0.5 * at.process.variance_rate(at.t), at.alpha * alpha_rate, self.law.variance)
+        return rate / at.variance * centered + alpha_rate * self.law.mean
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exact(ScoreModel):
-    """The exact score of the noised data."""
+    """The exact score of the noised data; with an observation, that of the noised posterior: exact guidance."""
 
     formula = "∇log pₜ(x) = −(x − α μ) / (α² λ + σ²)"
     source = "the gradient of the logarithm of a Gaussian density"
+    by_eigenvalue = True
 
-    def fit(self, data: Gaussian) -> Score:
-        return Score(data)
+    def refusal(self, observation: Observation) -> str:
+        return ""
+
+    def fit(self, data: Conditioned) -> Score:
+        return ExactScore(data.law)

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from kernels.arrays import array
+from kernels.arrays import Modes
 from kernels.gaussian import Gaussian
 from kernels.param import Component, param
 
@@ -33,8 +31,8 @@ class ModelSpectrum(Spectrum, ABC):
     mean: float = param(0.0, "μ", (-2.0, 2.0), "mean of the data, the same in every mode")
 
     @abstractmethod
-    def eigenvalues_in_order(self) -> NDArray[np.float64]:
-        """The eigenvalues, largest first."""
+    def eigenvalues_in_order(self) -> Modes:
+        """The eigenvalues, largest first; differentiable in the parameters."""
 
     @final
     def law(self) -> Gaussian:
@@ -43,5 +41,5 @@ class ModelSpectrum(Spectrum, ABC):
 
 @lru_cache(maxsize=8)
 def _law(spectrum: ModelSpectrum) -> Gaussian:
-    variance = array(spectrum.eigenvalues_in_order().copy())
+    variance = spectrum.eigenvalues_in_order()
     return Gaussian(torch.full_like(variance, spectrum.mean), variance)

@@ -3,16 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
+from kernels.arrays import Modes, array
 from kernels.param import NONNEGATIVE, UNIT, Interval, numbers, param
 from kernels.spectra.base import ModelSpectrum
 
 COUNT = Interval(1, 10_000_000)
 AT_LEAST_ONE = Interval(1.0, float("inf"))
-
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +22,8 @@ class Isotropic(ModelSpectrum):
     modes: int = param(64, "d", (1, 4096), "number of modes", domain=COUNT, log=True)
     eigenvalue: float = param(1.0, "λ", (1e-4, 1e3), "the eigenvalue", domain=NONNEGATIVE, log=True)
 
-    def eigenvalues_in_order(self) -> Floats:
-        return np.full(self.modes, self.eigenvalue)
+    def eigenvalues_in_order(self) -> Modes:
+        return self.eigenvalue * torch.ones(self.modes, dtype=torch.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +36,8 @@ class PowerLaw(ModelSpectrum):
     decay: float = param(2.0, "a", (0.0, 4.0), "exponent of the decay", domain=Interval(0.0, 100.0))
     scale: float = param(1.0, "c", (1e-3, 1e3), "largest eigenvalue", domain=NONNEGATIVE, log=True)
 
-    def eigenvalues_in_order(self) -> Floats:
-        rank = np.arange(1, self.modes + 1, dtype=float)
+    def eigenvalues_in_order(self) -> Modes:
+        rank = torch.arange(1, self.modes + 1, dtype=torch.float64)
         return self.scale * rank**-self.decay
 
 
@@ -53,8 +51,8 @@ class LogUniform(ModelSpectrum):
     condition: float = param(100.0, "κ", (1.0, 1e8), "largest over smallest eigenvalue", domain=AT_LEAST_ONE, log=True)
     scale: float = param(1.0, "c", (1e-3, 1e3), "largest eigenvalue", domain=NONNEGATIVE, log=True)
 
-    def eigenvalues_in_order(self) -> Floats:
-        fraction = np.arange(self.modes) / max(self.modes - 1, 1)
+    def eigenvalues_in_order(self) -> Modes:
+        fraction = torch.arange(self.modes, dtype=torch.float64) / max(self.modes - 1, 1)
         return self.scale * self.condition**-fraction
 
 
@@ -69,9 +67,9 @@ class TwoBlock(ModelSpectrum):
     fraction: float = param(0.25, "φ", (0.0, 1.0), "share of large modes", domain=UNIT)
     scale: float = param(1.0, "c", (1e-3, 1e3), "the large eigenvalue", domain=NONNEGATIVE, log=True)
 
-    def eigenvalues_in_order(self) -> Floats:
-        large = np.arange(self.modes) < np.ceil(self.fraction * self.modes - 1e-9)
-        return np.where(large, self.scale, self.scale / self.condition)
+    def eigenvalues_in_order(self) -> Modes:
+        large = torch.arange(self.modes) < np.ceil(float(array(self.fraction).detach()) * self.modes - 1e-9)
+        return torch.where(large, array(self.scale), array(self.scale / self.condition))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +81,11 @@ class ImageLike(ModelSpectrum):
     modes: int = param(3072, "d", (1, 4096), "number of modes", domain=COUNT, log=True)
     scale: float = param(1.0, "c", (1e-3, 1e3), "factor on every eigenvalue", domain=NONNEGATIVE, log=True)
 
-    def eigenvalues_in_order(self) -> Floats:
+    def eigenvalues_in_order(self) -> Modes:
         rank = np.arange(1, self.modes + 1, dtype=float)
         ranks, values = np.array(_KNOTS).T
         curve = np.exp(np.interp(np.log(rank), np.log(ranks), np.log(values)))
-        return self.scale * np.where(rank <= ranks[-1], curve, 0.0)
+        return self.scale * array(np.where(rank <= ranks[-1], curve, 0.0))
 
 
 _KNOTS = (
@@ -117,5 +115,5 @@ class Custom(ModelSpectrum):
         (4.0, 1.0, 0.25, 0.04, 0.01), "λ", "eigenvalues of the data covariance", domain=NONNEGATIVE
     )
 
-    def eigenvalues_in_order(self) -> Floats:
-        return np.sort(self.eigenvalues)[::-1]
+    def eigenvalues_in_order(self) -> Modes:
+        return array(sorted(self.eigenvalues, reverse=True))

@@ -21,9 +21,12 @@ from kernels.samplers import (
     Heun,
     RungeKutta4,
     Sampler,
+    ShapedEulerMaruyama,
+    TabulatedEulerMaruyama,
 )
 from kernels.spectra import Custom
 from kernels.starts import Marginal, Noise
+from kernels.stochasticity import Constant
 from tests import closed_forms as cf
 
 
@@ -50,6 +53,12 @@ class Case:
 
     def __repr__(self) -> str:
         return f"{self.family}-{self.sampler!r}"
+
+    @property
+    def eps(self) -> cf.Eps:
+        """Stochasticity of the reverse equation that the sampler converges to."""
+        limit = self.sampler.limit_stochasticity
+        return cf.MP.mpf(limit.value) if isinstance(limit, Constant) else VARYING[repr(self.sampler)]
 
     def law(self, times: Sequence[float], mode: cf.Mode) -> cf.Law:
         """Closed form of the law at the last time."""
@@ -78,11 +87,22 @@ FAMILIES = (
     Family(FlowMatching(), remembered(cf.flow_matching()), 0.95, 0.02),
 )
 
+SHAPED = ShapedEulerMaruyama(shape="bump", level=0.4, scale=0.5)
+# Some of the levels lie outside of what is sampled.
+TABLE = ((30.0, 0.05), (4.0, 0.6), (0.7, 0.2), (0.05, 0.9), (1e-4, 0.1))
+TABULATED = TabulatedEulerMaruyama(levels=tuple(s for s, _ in TABLE), values=tuple(eps for _, eps in TABLE))
+VARYING: dict[str, cf.Varying] = {
+    repr(SHAPED): cf.shaped("bump", 0.4, 0.5),
+    repr(TABULATED): cf.tabulated(TABLE),
+}
+
 # The closed form of DPM-Solver++(2M) remembers: it is no step.
 CLOSED: tuple[tuple[Sampler, cf.ClosedStep | None], ...] = (
     (EulerMaruyama(stochasticity=0.0), cf.euler_maruyama(0.0)),
     (EulerMaruyama(stochasticity=0.3), cf.euler_maruyama(0.3)),
     (EulerMaruyama(stochasticity=1.0), cf.euler_maruyama(1.0)),
+    (SHAPED, cf.euler_maruyama(VARYING[repr(SHAPED)])),
+    (TABULATED, cf.euler_maruyama(VARYING[repr(TABULATED)])),
     (ExponentialIntegrator(stochasticity=0.0), cf.exponential_integrator(0.0)),
     (ExponentialIntegrator(stochasticity=1.0), cf.exponential_integrator(1.0)),
     (DDIM(eta=0.0), cf.ddim(0.0)),

@@ -11,9 +11,19 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels import grids, processes, samplers, scores, spectra, starts
+from kernels import grids, observations, processes, samplers, scores, spectra, starts
 from kernels.experiment import Experiment, applicable, fitted, from_dict, override, steps_of, to_dict, with_kind
-from kernels.grids import TIME_GRIDS, AlignYourSteps, Karras, LogUniform, Spaced, Tabulated, Uniform
+from kernels.grids import (
+    TIME_GRIDS,
+    Adapted,
+    AlignYourSteps,
+    Karras,
+    LogUniform,
+    Spaced,
+    Tabulated,
+    TimeGrid,
+    Uniform,
+)
 from kernels.param import Choice, Component, Declaration, choice, leaves
 from kernels.processes import EDM, PROCESSES, Brownian, FlowMatching, Process, VEGeometric, VPCosine, VPLinear
 from kernels.report import report
@@ -47,6 +57,7 @@ FAMILIES: dict[str, tuple[type[Component], ...]] = {
 NAMES = {
     "Experiment": Experiment,
     "spectra": spectra,
+    "observations": observations,
     "processes": processes,
     "scores": scores,
     "grids": grids,
@@ -55,7 +66,7 @@ NAMES = {
 }
 
 
-KNOWN = "grid, spectrum, process, score, sampler, start"
+KNOWN = "grid, spectrum, observation, process, score, sampler, start"
 
 
 def sentence_of(action: Callable[[], object]) -> str:
@@ -94,6 +105,7 @@ def test_it_is_stored_and_read_back(experiment: Experiment) -> None:
 def test_what_is_stored() -> None:
     assert to_dict(Experiment()) == {
         "spectrum": {"kind": "PowerLaw", "mean": 0.0, "modes": 64, "decay": 2.0, "scale": 1.0},
+        "observation": {"kind": "Unobserved"},
         "process": {"kind": "VPLinear", "beta_min": 0.1, "beta_max": 20.0},
         "score": {"kind": "Exact"},
         "grid": {"kind": "Uniform", "steps": 50, "start": 1.0, "stop": 1e-3, "to_zero": False},
@@ -180,7 +192,7 @@ def test_a_process_that_is_not_changed_leaves_the_grid_alone() -> None:
     [
         (
             [("sampelr.eta", "1")],
-            "there is no 'sampelr' in an experiment; known are sampler, spectrum, start, process, score, grid.",
+            "there is no 'sampelr' in an experiment; known are sampler, spectrum, start, observation, process, score, grid.",
         ),
         (
             [("sampler.stochastic", "1")],
@@ -233,7 +245,7 @@ def test_what_is_typed_wrong_is_refused(typed: list[tuple[str, str]], sentence: 
         (
             {"grid": {"kind": "Karas"}},
             ("Experiment.grid must be one of Karras, Uniform, LogUniform, Tangent, Shifted, Power, AlignYourSteps, "
-            "Tabulated, got 'Karas'."),
+            "Optimal, Tabulated, got 'Karas'."),
         ),
         (
             {"grid": {"kind": "Karras", "step": 3}},
@@ -256,32 +268,32 @@ def test_what_is_stored_wrong_is_refused(plain: Any, sentence: str) -> None:
             lambda: Experiment(sampler=FlowEuler()),
             (
                 "FlowEuler needs the process FlowMatching, got VPLinear with Uniform; samplers that apply here: "
-                "EulerMaruyama, ExponentialIntegrator, DDIM, DDPM, AncestralVP, Heun, EDMHeun, RungeKutta4, "
-                "DPMSolverPP2M."
+                "EulerMaruyama, ShapedEulerMaruyama, TabulatedEulerMaruyama, ExponentialIntegrator, DDIM, DDPM, "
+                "AncestralVP, Heun, EDMHeun, RungeKutta4, DPMSolverPP2M."
             ),
         ),
         (
             lambda: Experiment(sampler=AncestralVP(), grid=Uniform(steps=10)),
             (
                 "AncestralVP needs g² h < 1 in every step; take more steps or start later, got VPLinear with Uniform; "
-                "samplers that apply here: EulerMaruyama, ExponentialIntegrator, DDIM, DDPM, Heun, EDMHeun, "
-                "RungeKutta4, DPMSolverPP2M."
+                "samplers that apply here: EulerMaruyama, ShapedEulerMaruyama, TabulatedEulerMaruyama, "
+                "ExponentialIntegrator, DDIM, DDPM, Heun, EDMHeun, RungeKutta4, DPMSolverPP2M."
             ),
         ),
         (
             lambda: Experiment(sampler=ExponentialIntegrator(), process=EDM()),
             (
                 "ExponentialIntegrator needs a variance-preserving process (VPLinear or VPCosine), got EDM with "
-                "Uniform; samplers that apply here: EulerMaruyama, DDIM, DDPM, Heun, EDMHeun, RungeKutta4, "
-                "DPMSolverPP2M."
+                "Uniform; samplers that apply here: EulerMaruyama, ShapedEulerMaruyama, TabulatedEulerMaruyama, DDIM, "
+                "DDPM, Heun, EDMHeun, RungeKutta4, DPMSolverPP2M."
             ),
         ),
         (
             lambda: Experiment(sampler=EulerMaruyama(), process=FlowMatching()),
             (
                 "EulerMaruyama with noise needs a finite diffusion coefficient at its first time; set grid.start "
-                "below the end of the process, or sampler.stochasticity=0, got FlowMatching with Uniform; samplers "
-                "that apply here: "
+                "below the end of the process, or choose EulerMaruyama with sampler.stochasticity=0, got FlowMatching "
+                "with Uniform; samplers that apply here: "
             ),
         ),
         (
@@ -334,6 +346,13 @@ def test_what_a_refusal_names_applies(data: st.DataObject) -> None:
 
 # ----------------------------------------------------------------------------------------------- another kind
 
+
+def refusal(sampler: Sampler, process: Process, grid: TimeGrid) -> str:
+    """Why a sampler is not defined on a grid, or a grid not for a sampler."""
+    reason = sampler.refusal(process, grid.times(process))
+    return reason or (grid.refusal(sampler) if isinstance(grid, Adapted) else "")
+
+
 OTHERS = [(family, kind) for family, kinds in FAMILIES.items() for kind in kinds if family != "sampler"]
 
 
@@ -347,16 +366,22 @@ def test_any_other_kind_can_be_chosen(family: str, kind: type[Component], experi
         assert getattr(changed, family) == kind()
     kept = [name for name in FAMILIES if name not in (family, "grid", "sampler")]
     assert [getattr(changed, name) for name in kept] == [getattr(experiment, name) for name in kept]
-    if not experiment.sampler.refusal(changed.process, changed.times):
+    if not refusal(experiment.sampler, changed.process, changed.grid):
         assert changed.sampler == experiment.sampler
 
 
 @pytest.mark.parametrize("kind", SAMPLERS, ids=lambda kind: kind.__name__)
 @given(experiment=experiments())
 def test_another_sampler_is_taken_or_refused_for_a_reason(kind: type[Sampler], experiment: Experiment) -> None:
-    reason = kind().refusal(experiment.process, experiment.times)
+    reason = kind().refusal(experiment.process, experiment.grid.times(experiment.process))
     if reason:
         assert sentence_of(lambda: with_kind(experiment, "sampler", kind())).startswith(f"{reason}, got ")
+    elif refusal(kind(), experiment.process, experiment.grid):
+        # The grid is made to fit.
+        changed = with_kind(experiment, "sampler", kind())
+        assert changed.sampler == kind()
+        assert not refusal(kind(), changed.process, changed.grid)
+        assert replace(changed, grid=experiment.grid, sampler=experiment.sampler) == experiment
     else:
         assert with_kind(experiment, "sampler", kind()) == replace(experiment, sampler=kind())
 

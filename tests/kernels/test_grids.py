@@ -59,7 +59,7 @@ IN_NOISE: tuple[tuple[type[Spaced], dict[str, Any], Callable[[Real], Real], Call
 )
 
 
-@pytest.mark.parametrize(("kind", "parameters", "into", "back"), IN_NOISE, ids=str)
+@pytest.mark.parametrize(("kind", "parameters", "into", "back"), IN_NOISE)
 @of_every_process
 def test_grids_in_the_noise_level(
     process: Process, closed: cf.ClosedProcess, start: float, stop: float,

@@ -12,6 +12,7 @@ from kernels.arrays import array
 from kernels.experiment import Experiment
 from kernels.gaussian import Gaussian
 from kernels.grids import Karras, LogUniform, Tabulated, Uniform
+from kernels.observations import Conditioned
 from kernels.problem import Problem
 from kernels.processes import EDM, Brownian, FlowMatching, Process, VPLinear
 from kernels.report import ErrorReport, report
@@ -28,7 +29,7 @@ from kernels.samplers import (
     RungeKutta4,
     Sampler,
 )
-from kernels.scores import Score
+from kernels.scores import Exact
 from kernels.spectra import Custom, Isotropic
 from kernels.starts import Marginal, Noise
 from tests import closed_forms as cf
@@ -84,7 +85,7 @@ def test_distances_by_source(case: Case, noise_start: bool) -> None:
         first, last = case.family.closed(times[0]), case.family.closed(times[-1])
         data = [Law(MP.mpf(mode.mu), MP.mpf(mode.ell)) for mode in modes]
         from_exact = [case.law(times, replace(mode, noise_start=False)) for mode in modes]
-        eps = MP.mpf(case.sampler.limit_stochasticity)
+        eps = case.eps
         expected = {
             "total": cf.w2([case.law(times, mode) for mode in modes], data),
             "discretization": cf.w2(from_exact, [cf.marginal(last, mode) for mode in modes]),
@@ -202,7 +203,7 @@ def test_a_variance_preserving_flow_of_white_data_stands_still(sampler: Sampler)
 def from_standard_normal(sampler: Sampler, process: Process, times: Sequence[float], ell: float, mu: float) -> Law:
     """Law of one mode started from N(0, 1), which is N(0, sigma^2) only where alpha vanishes."""
     data = Gaussian(array([1.0]), array([ell]))
-    moves = transitions(sampler, Problem(data, process, Score(data)), Steps.along(array(times)))
+    moves = transitions(sampler, Problem(data, process, Exact().fit(Conditioned(data))), Steps.along(array(times)))
     whole = accumulate(moves, 64)[0][-1:]
     assert whole.shift is not None
     gain, shift, noise = (float(part.flatten()[0]) for part in (whole.gain, whole.shift, whole.noise))
@@ -302,7 +303,9 @@ def test_golden_defects_add_up() -> None:
     ]
     data = Gaussian(array([1.0]), array([0.25]))
     times = Karras(steps=8, start=80.0, stop=2e-3, rho=7.0).times(EDM())
-    moves = transitions(EulerMaruyama(stochasticity=0.1), Problem(data, EDM(), Score(data)), Steps.along(times))
+    moves = transitions(
+        EulerMaruyama(stochasticity=0.1), Problem(data, EDM(), Exact().fit(Conditioned(data))), Steps.along(times)
+    )
     carried = [
         float(moves.defect[0, 0, k, 0] * moves.gain[0, 0, k + 1 :, 0].square().prod()) for k in range(moves.steps)
     ]

@@ -46,7 +46,7 @@ def both(experiment: Experiment) -> tuple[Found, Found]:
     interpolated = fresh(experiment)
     with pytest.MonkeyPatch.context() as patch:
         # The panels of a law are kept, so that the function that keeps them is replaced, not `panels`.
-        patch.setattr("kernels.report._reduced", every_mode_by_itself)
+        patch.setattr("kernels.report.reduced", every_mode_by_itself)
         return interpolated, fresh(experiment)
 
 

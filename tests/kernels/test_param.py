@@ -110,7 +110,6 @@ PART = Choice((Inner, Other), "")
         (FILE, "a/b", "a/b"),
         (PART, Inner(width=3), Inner(width=3.0)),
     ],
-    ids=str,
 )
 def test_values_are_made_canonical(declaration: Declaration, value: Any, canonical: Any) -> None:
     found = declaration.check(value)

@@ -1,0 +1,175 @@
+"""Marks put on the axes of a sheet."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# Matplotlib's own annotations leave the type of its keyword arguments out.
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import ListedColormap
+
+from explorer.drawing.spans import Span
+from explorer.marks import DASHES, Band, Bars, Curve, Floats, Heat, Line, Mark, Points, Style, marked
+from explorer.shades import LEVELS, shades_of
+
+MOST_VECTOR_POINTS = 5000
+MOST_VECTOR_CELLS = 1000
+BELOW = -0.1  # of the axes: beyond the edge, so that the end of what comes from there is not seen
+ABOVE = 1.1
+
+# Drawn over the color in white, so that bars differ in black and white print as curves do by dash.
+HATCHES = dict(zip(DASHES, ("", "///", "...", "\\\\\\", "---", "xxx"), strict=True))
+
+
+@dataclass
+class Plate:
+    """Axes and what is drawn on them; the legend avoids `ink`, points of data, and `rules`, points of lines."""
+
+    axes: Axes
+    x: Span
+    y: Span
+    ink: list[Floats] = field(init=False, default_factory=list[Floats])
+    rules: list[Floats] = field(init=False, default_factory=list[Floats])
+
+    def draw(self, mark: Mark) -> list[Artist]:
+        """The artists of the mark, the one for a legend first."""
+        match mark:
+            case Curve():
+                return self._curve(mark)
+            case Points():
+                return self._points(mark)
+            case Bars():
+                return self._bars(mark)
+            case Band():
+                x, low, high = self.x.place(mark.x), self.y.place_or(mark.low, BELOW), self.y.place(mark.high)
+                self._cover(x, low, high)
+                where = np.isfinite(x) & np.isfinite(low) & np.isfinite(high)
+                fill = self.axes.fill_between(x, low, high, where.tolist(), color=mark.style.color, alpha=0.2, lw=0)
+                return [fill]
+            case Line():
+                at = float((self.x if mark.vertical else self.y).place(np.array([mark.at]))[0])
+                if not 0 <= at <= 1:
+                    return []
+                course = np.stack([np.full(100, at), np.linspace(0, 1, 100)])
+                self.rules.append(course if mark.vertical else course[::-1])
+                draw = self.axes.axvline if mark.vertical else self.axes.axhline
+                return [draw(at, color=mark.style.color, lw=_width(mark.style), ls=_dash(mark.style))]
+            case Heat():
+                return [self._cells(mark)]
+
+    def _curve(self, mark: Curve) -> list[Artist]:
+        x, y = self.x.place(mark.x), self.y.place(mark.y)
+        self._cover(x, y)
+        there = np.isfinite(x) & np.isfinite(y)
+        joined = np.concatenate([[False], there[1:] & there[:-1], [False]])
+        alone = there & ~joined[1:] & ~joined[:-1]
+        marker = mark.style.marker
+        # A point without neighbors has no line to it and would be lost.
+        some = np.isin(np.arange(x.size), marked(x.size)) if marker else alone
+        every = (some | alone).tolist()
+        (line,) = self.axes.plot(
+            x,
+            y,
+            color=mark.style.color,
+            lw=_width(mark.style),
+            ls=_dash(mark.style),
+            marker=marker or ("o" if alone.any() else "None"),
+            markevery=every,
+            ms=4.2,
+            mew=0,
+        )
+        broken = there[:-1] & np.isinf(mark.y[1:])
+        if not broken.any():
+            return [line]
+        # What becomes infinite ends in an open marker, as on the screen.
+        (ends,) = self.axes.plot(
+            x[:-1][broken], y[:-1][broken], ls="None", marker="o", ms=4.6, mfc="white", mec=mark.style.color, mew=0.9
+        )
+        return [line, ends]
+
+    def _points(self, mark: Points) -> list[Artist]:
+        x, y = self.x.place(mark.x), self.y.place(mark.y)
+        self._cover(x, y, joined=False)
+        parts: list[Artist] = []
+        if mark.error is not None:
+            low, high = self.y.place_or(mark.y - mark.error, BELOW), self.y.place_or(mark.y + mark.error, ABOVE)
+            _, caps, bars = self.axes.errorbar(
+                x, y, np.array([y - low, high - y]), fmt="none", ecolor=mark.style.color, elinewidth=0.9, capsize=2
+            )
+            parts += [*bars, *caps]
+        marker = mark.style.marker or "o"
+        (dots,) = self.axes.plot(x, y, ls="None", color=mark.style.color, marker=marker, ms=4.2, mew=0)
+        # Vector programs cannot open a figure with a hundred thousand symbols.
+        dots.set_rasterized(x.size > MOST_VECTOR_POINTS)
+        return [dots, *parts]
+
+    def _bars(self, mark: Bars) -> list[Artist]:
+        left, right = self.x.place(mark.x - mark.width / 2), self.x.place(mark.x + mark.width / 2)
+        top = mark.base + mark.height
+        ends = np.stack(
+            [
+                self.y.place_or(mark.base, BELOW),
+                np.where(top == np.inf, ABOVE, self.y.place_or(top, BELOW)),
+            ]
+        )
+        low, high = ends.min(axis=0), ends.max(axis=0)
+        there = np.isfinite(left) & np.isfinite(right) & np.isfinite(low) & np.isfinite(high)
+        left, right, low, high = left[there], right[there], low[there], high[there]
+        for share in np.linspace(0, 1, 9):
+            self._cover(left + share * (right - left), low, high, joined=False)
+        return list(
+            self.axes.bar(
+                left,
+                high - low,
+                right - left,
+                low,
+                align="edge",
+                color=mark.style.color,
+                edgecolor="white",
+                linewidth=0.5,
+                hatch=HATCHES.get(mark.style.dash, "ooo"),
+            )
+        )
+
+    def _cells(self, mark: Heat) -> QuadMesh:
+        x, y, shades = self.x.place_or(mark.x, BELOW), self.y.place_or(mark.y, BELOW), shades_of(mark)
+        levels = shades.levels(mark.values).astype(np.float64)
+        few = levels.size <= MOST_VECTOR_CELLS
+        mesh = self.axes.pcolormesh(
+            x,
+            y,
+            np.ma.masked_equal(levels, LEVELS),
+            cmap=ListedColormap(shades.ramp(dark=False) / 255),
+            vmin=-0.5,
+            vmax=LEVELS - 0.5,
+            # Viewers leave hairlines between cells that only touch.
+            edgecolors="face" if few else "none",
+            linewidth=0.3 if few else 0.0,
+            # Above the grid, below the other marks.
+            zorder=0.9,
+        )
+        mesh.set_rasterized(not few)
+        across, up = np.meshgrid(np.linspace(0, 1, 50), np.linspace(0, 1, 50))
+        self.ink.append(np.stack([across.ravel(), up.ravel()]))
+        return mesh
+
+    def _cover(self, x: Floats, *levels: Floats, joined: bool = True) -> None:
+        """Remember what lies along these curves, or between the two of them."""
+        for share in np.linspace(0, 1, 30) if len(levels) == 2 else (0.0,):
+            y = levels[0] + share * (levels[-1] - levels[0])
+            if joined and x.size:
+                fine, whole = np.linspace(0, x.size - 1, max(600, x.size)), np.arange(x.size)
+                self.ink.append(np.stack([np.interp(fine, whole, x), np.interp(fine, whole, y)]))
+            else:
+                self.ink.append(np.stack([x, y]))
+
+
+def _width(style: Style) -> float:
+    return 1.2 * style.width
+
+
+def _dash(style: Style) -> str | tuple[float, tuple[float, ...]]:
+    return (0.0, style.dash) if style.dash else "-"

@@ -1,0 +1,80 @@
+"""What a score is, and how it is obtained."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, TypeVar, final
+
+from kernels.affine import Value
+from kernels.arrays import Anything
+from kernels.gaussian import Gaussian
+from kernels.observations import Conditioned, Observation, Unobserved
+from kernels.param import Component
+from kernels.processes import Process
+
+V = TypeVar("V", bound=Value)
+
+
+class Noised(NamedTuple):
+    """Levels of signal and noise at times t, and the variance of a score's law noised to them."""
+
+    process: Process
+    t: Anything
+    alpha: Anything
+    sigma: Anything
+    variance: Anything
+
+
+@dataclass(frozen=True, eq=False)
+class Score(ABC):
+    """A score that is affine in the state, by mode, and the predictions that follow from it.
+
+    All are written in the state less alpha times the mean of `law`, and regular also where f and g are infinite;
+    the variance of `law` is the one whose noised value they ask for.
+    """
+
+    law: Gaussian
+
+    @property
+    @abstractmethod
+    def is_centered(self) -> bool:
+        """Whether the score is zero at the mean of the noised data."""
+
+    @abstractmethod
+    def score(self, centered: V, at: Noised) -> V:
+        """The gradient of the logarithm of the noised density."""
+
+    @abstractmethod
+    def denoiser(self, centered: V, at: Noised) -> V:
+        """The data expected, (x + sigma^2 score)/alpha."""
+
+    @abstractmethod
+    def noise_prediction(self, centered: V, at: Noised) -> V:
+        """The noise expected, -sigma score."""
+
+    @abstractmethod
+    def velocity(self, centered: V, at: Noised) -> V:
+        """Right-hand side of the probability-flow equation, f x - g^2 score / 2."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreModel(Component, ABC):
+    """How a score is obtained from the data.
+
+    `by_eigenvalue` says whether a mode's score depends on its eigenvalue and mean alone; where it does not, nothing
+    can be interpolated between modes, and no first-order theory holds.
+    """
+
+    by_eigenvalue: ClassVar[bool]
+
+    @abstractmethod
+    def refusal(self, observation: Observation) -> str:
+        """Why there is no such score with an observation, in one sentence; empty if there is."""
+
+    @abstractmethod
+    def fit(self, data: Conditioned) -> Score:
+        """The score that a sampler on these data uses."""
+
+    @final
+    def by_mode(self, observation: Observation) -> bool:
+        """Whether every mode has to be computed by itself, with its own mean."""
+        return not self.by_eigenvalue and not isinstance(observation, Unobserved)
