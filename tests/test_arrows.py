@@ -28,6 +28,7 @@ from kernels.report import report
 from kernels.samplers import DDIM, DPMSolverPP2M, EulerMaruyama, FlowEuler, Heun
 from kernels.sensitivity import sensitivities
 from kernels.spectra import Custom, EigenvalueFile, PowerLaw
+from tests.driving import closed, own_settings
 
 LONG = 20_000
 LINEAR = Number("ε", (0.0, 2.0), "stochasticity", NONNEGATIVE, log=False, unit="", integer=False)
@@ -232,16 +233,12 @@ def test_a_steeper_slope_is_a_larger_arrow_up_to_a_limit(arrow: Arrow) -> None:
 @pytest.fixture(scope="module")
 def shared(qapp: QApplication, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
     folder = tmp_path_factory.mktemp("arrows")
-    with pytest.MonkeyPatch.context() as patch:
-        for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
-            patch.setenv(variable, str(folder / variable))
+    with own_settings(folder):
         window = Window()
         window.show()
         window.build(Session())
         yield window
-        window.shut_down()
-        window.close()
-        window.deleteLater()
+        closed(window)
 
 
 def hinted(qtbot: QtBot, window: Window, act: Callable[[], object]) -> None:

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import QEvent, QPoint, QPointF, Qt
 from PyQt6.QtGui import QAction, QColor, QImage, QMouseEvent, QWheelEvent
-from PyQt6.QtWidgets import QApplication, QMenu, QWidget
+from PyQt6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
 from explorer.canvas import Canvas
-from explorer.canvas.gestures import NavigableView
 from explorer.canvas.items import MarkItem
 from explorer.canvas.legend import EntryButton
 from explorer.canvas.strokes import segments, thinned
@@ -34,6 +33,7 @@ from explorer.marks import (
     identity,
 )
 from explorer.ranges import extent, padded, steady
+from tests.driving import picture, place, target_of, view_of
 
 RED = Style("#FF0000")
 SCALES = (Linear(), Log(), Symlog(1e-3))
@@ -57,11 +57,6 @@ def canvas(qtbot: QtBot) -> Canvas:
     return made
 
 
-def picture(canvas: Canvas) -> QImage:
-    QApplication.processEvents()
-    return canvas.grab().toImage()
-
-
 def has_color(image: QImage, at: QPointF, color: str, reach: int = 1) -> bool:
     """Whether the color, or a paler shade of it from antialiasing, is at most `reach` pixels away."""
     wanted = QColor(color)
@@ -72,22 +67,6 @@ def has_color(image: QImage, at: QPointF, color: str, reach: int = 1) -> bool:
             if all(abs(a - b) <= 110 for a, b in parts):
                 return True
     return False
-
-
-def view_of(canvas: Canvas) -> NavigableView:
-    view = canvas.findChild(NavigableView)
-    assert view is not None
-    return view
-
-
-def target_of(canvas: Canvas) -> QWidget:
-    viewport = view_of(canvas).viewport()
-    assert viewport is not None
-    return viewport
-
-
-def place(canvas: Canvas, x: float, y: float) -> QPoint:
-    return target_of(canvas).mapFrom(canvas, canvas.position(x, y).toPoint())
 
 
 def turn_wheel(canvas: Canvas, at: QPoint, delta: int = 120) -> None:

@@ -6,19 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PyQt6.QtCore import QPoint, QPointF, Qt
-from PyQt6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent
-from PyQt6.QtWidgets import QApplication, QWidget
+from PyQt6.QtGui import QColor, QKeyEvent, QMouseEvent
+from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from explorer.canvas import Canvas, Drag
-from explorer.canvas.gestures import NavigableView
 from explorer.canvas.theme import DARK, LIGHT, Theme
 from explorer.marks import Axis, Curve, Figure, Floats, Heat, Linear, Log, Points, Scale, Symlog, identity
 from explorer.tabs import Tabs
+from tests.driving import LEFT, NONE, picture, place, press, release, target_of, view_of
 
 X = np.arange(6.0)
 Y = np.array([100.0, 50.0, 10.0, 3.0, 1.0, 0.1])
-LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 
 
@@ -45,36 +44,12 @@ def drags(canvas: Canvas) -> list[Drag]:
     return told
 
 
-def view_of(canvas: Canvas) -> NavigableView:
-    view = canvas.findChild(NavigableView)
-    assert view is not None
-    return view
-
-
-def target_of(canvas: Canvas) -> QWidget:
-    viewport = view_of(canvas).viewport()
-    assert viewport is not None
-    return viewport
-
-
-def place(canvas: Canvas, x: float, y: float) -> QPoint:
-    return target_of(canvas).mapFrom(canvas, canvas.position(x, y).toPoint())
-
-
 def point(canvas: Canvas, index: int) -> QPoint:
     return place(canvas, X[index], Y[index])
 
 
-def press(canvas: Canvas, at: QPoint, modifier: Qt.KeyboardModifier = NONE) -> None:
-    QtBot.mousePress(target_of(canvas), LEFT, modifier, at)
-
-
 def move(canvas: Canvas, at: QPoint) -> None:
     QtBot.mouseMove(target_of(canvas), at)
-
-
-def release(canvas: Canvas, at: QPoint, modifier: Qt.KeyboardModifier = NONE) -> None:
-    QtBot.mouseRelease(target_of(canvas), LEFT, modifier, at)
 
 
 def click(canvas: Canvas, at: QPoint, modifier: Qt.KeyboardModifier = NONE) -> None:
@@ -87,11 +62,6 @@ def drag(canvas: Canvas, start: QPoint, end: QPoint, modifier: Qt.KeyboardModifi
     move(canvas, (start + end) / 2)
     move(canvas, end)
     release(canvas, end, modifier)
-
-
-def picture(canvas: Canvas) -> QImage:
-    QApplication.processEvents()
-    return canvas.grab().toImage()
 
 
 # ------------------------------------------------------------------------------------------------------ moving

@@ -17,10 +17,10 @@ from pytestqt.qtbot import QtBot
 
 from explorer import export
 from explorer.canvas import Canvas
-from explorer.canvas.gestures import NavigableView
 from explorer.canvas.theme import DARK, LIGHT, contrast
 from explorer.marks import Axis, Curve, Figure, Floats, Heat, Line, Linear, Log, Mark, Scale, Symlog, values_along
 from explorer.shades import LEVELS, shades_of
+from tests.driving import picture, view_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 SCALES = (Linear(), Log(), Symlog(1.0))
@@ -45,17 +45,6 @@ def canvas(qtbot: QtBot) -> Canvas:
     made.resize(480, 360)
     made.show()
     return made
-
-
-def picture(canvas: Canvas) -> QImage:
-    QApplication.processEvents()
-    return canvas.grab().toImage()
-
-
-def view_of(canvas: Canvas) -> NavigableView:
-    view = canvas.findChild(NavigableView)
-    assert view is not None
-    return view
 
 
 def color_of(mark: Heat, value: float, *, dark: bool = False) -> QColor:

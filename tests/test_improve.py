@@ -14,11 +14,10 @@ import pytest
 from hypothesis import given
 from PyQt6.QtCore import QPoint, QPointF, Qt
 from PyQt6.QtGui import QMouseEvent
-from PyQt6.QtWidgets import QApplication, QFileDialog, QLabel, QMessageBox, QWidget
+from PyQt6.QtWidgets import QApplication, QFileDialog, QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from explorer.canvas import Canvas, Drag
-from explorer.canvas.gestures import NavigableView
 from explorer.marks import Band, Curve, Points
 from explorer.panels.improve import ImprovePanel, Wish, band
 from explorer.panels.parts import shown
@@ -33,9 +32,21 @@ from kernels.report import report
 from kernels.samplers import AncestralVP, EulerMaruyama, Heun
 from kernels.spectra import Custom, PowerLaw
 from tests import strategies
+from tests.driving import (
+    LEFT,
+    LONG,
+    NONE,
+    closed,
+    own_settings,
+    place,
+    press,
+    redrawn,
+    release,
+    target_of,
+    trigger,
+    view_of,
+)
 
-LONG = 20_000
-LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 SMALL = Custom(eigenvalues=(4.0, 1.0, 0.25, 0.05))
 EULER = Experiment(
@@ -275,18 +286,10 @@ def opened(qtbot: QtBot | None, session: Session) -> Window:
     return window
 
 
-def closed(window: Window) -> None:
-    window.shut_down()
-    window.close()
-    window.deleteLater()
-
-
 @pytest.fixture(scope="module", autouse=True)
 def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("private")
-    with pytest.MonkeyPatch.context() as patch:
-        for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
-            patch.setenv(variable, str(folder / variable))
+    with own_settings(folder):
         yield
 
 
@@ -316,12 +319,6 @@ def window(qtbot: QtBot, shared: Window) -> Window:
     return shared
 
 
-def redrawn(qtbot: QtBot, window: Window, act: Callable[[], object]) -> None:
-    """Do something and wait until the plots that are seen answer it."""
-    with qtbot.waitSignal(window.ready, timeout=LONG):
-        act()
-
-
 def searched(qtbot: QtBot, window: Window, act: Callable[[], object]) -> None:
     """Do something that starts work beside the window, and wait for its end."""
     with qtbot.waitSignal(window.jobs.finished, timeout=LONG):
@@ -332,12 +329,6 @@ def status(window: Window) -> str:
     bar = window.statusBar()
     assert bar is not None
     return "\n".join(label.text() for label in bar.findChildren(QLabel))
-
-
-def trigger(window: Window, title: str) -> None:
-    action = window.actions_by_title[title]
-    assert action.isEnabled()
-    action.trigger()
 
 
 class Held:
@@ -633,26 +624,6 @@ def test_closing_while_a_search_runs_ends_it(
 # ----------------------------------------------------------------------------------------------- drawn by hand
 
 
-def view_of(canvas: Canvas) -> NavigableView:
-    view = canvas.findChild(NavigableView)
-    assert view is not None
-    return view
-
-
-def target_of(canvas: Canvas) -> QWidget:
-    viewport = view_of(canvas).viewport()
-    assert viewport is not None
-    return viewport
-
-
-def pixel(canvas: Canvas, x: float, y: float) -> QPoint:
-    return target_of(canvas).mapFrom(canvas, canvas.position(x, y).toPoint())
-
-
-def press(canvas: Canvas, at: QPoint, modifier: Qt.KeyboardModifier = NONE) -> None:
-    QtBot.mousePress(target_of(canvas), LEFT, modifier, at)
-
-
 def move(canvas: Canvas, at: QPoint, modifier: Qt.KeyboardModifier = NONE) -> None:
     """With the button held, as a mouse sends it."""
     target, place = target_of(canvas), QPointF(at)
@@ -660,10 +631,6 @@ def move(canvas: Canvas, at: QPoint, modifier: Qt.KeyboardModifier = NONE) -> No
     QApplication.sendEvent(
         target, QMouseEvent(QMouseEvent.Type.MouseMove, place, where, Qt.MouseButton.NoButton, LEFT, modifier)
     )
-
-
-def release(canvas: Canvas, at: QPoint, modifier: Qt.KeyboardModifier = NONE) -> None:
-    QtBot.mouseRelease(target_of(canvas), LEFT, modifier, at)
 
 
 def grid_plot(qtbot: QtBot, window: Window) -> Canvas:
@@ -684,7 +651,7 @@ def ratios(window: Window) -> list[float]:
 
 
 def level(window: Window, index: int) -> QPoint:
-    return pixel(window.tabs.canvas("steps"), index, ratios(window)[index])
+    return place(window.tabs.canvas("steps"), index, ratios(window)[index])
 
 
 def legend_of(canvas: Canvas) -> list[str]:
@@ -696,7 +663,7 @@ def test_dragging_a_level_is_one_step_and_brings_the_error_along(qtbot: QtBot, w
     start = level(window, 2)
     # Three quarters of the way to the level above.
     wanted = held[2] ** 0.25 * held[1] ** 0.75
-    end = pixel(steps, 2, wanted)
+    end = place(steps, 2, wanted)
     totals: list[str] = []
     press(steps, start)
     for share in (0.3, 0.6, 1.0):
@@ -805,11 +772,11 @@ def test_a_click_on_the_plot_of_stochasticity_sets_it(qtbot: QtBot, window: Wind
     try:
         canvas = window.tabs.canvas("stochasticity")
         (least,) = [m for m in canvas.figure.marks if isinstance(m, Points) and m.label.startswith("least")]
-        at = pixel(canvas, float(least.x[0]), float(least.y[0]))
+        at = place(canvas, float(least.x[0]), float(least.y[0]))
         redrawn(qtbot, window, lambda: qtbot.mouseClick(target_of(canvas), LEFT, pos=at))
         assert window.session.experiment.sampler == EulerMaruyama(stochasticity=float(least.x[0]))
         height = float(np.sqrt(np.prod(canvas.view_range()[1])))
-        at = pixel(canvas, 1.0, height)
+        at = place(canvas, 1.0, height)
         redrawn(qtbot, window, lambda: qtbot.mouseClick(target_of(canvas), LEFT, pos=at))
         assert window.session.experiment.sampler.stochasticity == pytest.approx(1.0, rel=0.05)
         redrawn(qtbot, window, lambda: trigger(window, "&Undo"))

@@ -37,8 +37,6 @@ from PyQt6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from explorer import cli, recovery
-from explorer.canvas import Canvas
-from explorer.canvas.gestures import NavigableView
 from explorer.canvas.theme import DARK, LIGHT
 from explorer.commands import Commands
 from explorer.compute import Request
@@ -55,8 +53,8 @@ from kernels.processes import EDM, FlowMatching, VPLinear
 from kernels.report import report
 from kernels.samplers import AncestralVP, EulerMaruyama, Heun
 from kernels.spectra import EigenvalueFile, ImageFolder, SampleFile, Texture
+from tests.driving import LONG, closed, own_settings, redrawn, trigger, view_of
 
-LONG = 20_000
 NAMES = [plot.name for plot in PLOTS]
 CONTROL = Qt.KeyboardModifier.ControlModifier
 
@@ -76,12 +74,6 @@ def opened(qtbot: QtBot, session: Session | None = None) -> Window:
     return window
 
 
-def closed(window: Window) -> None:
-    window.shut_down()
-    window.close()
-    window.deleteLater()
-
-
 @pytest.fixture(scope="module", autouse=True)
 def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Settings and recovery of this module alone, and the looks of the program left as they were."""
@@ -90,9 +82,7 @@ def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     style, palette, font = application.style(), application.palette(), application.font()
     assert style is not None
     name = style.objectName()
-    with pytest.MonkeyPatch.context() as patch:
-        for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
-            patch.setenv(variable, str(folder / variable))
+    with own_settings(folder):
         yield folder
     application.setStyle(name)
     application.setPalette(palette)
@@ -164,12 +154,6 @@ def fresh(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 # -------------------------------------------------------------------------------------------- what a person does
 
 
-def redrawn(qtbot: QtBot, window: Window, act: Callable[[], object]) -> None:
-    """Do something and wait until the plots that are seen answer it."""
-    with qtbot.waitSignal(window.ready, timeout=LONG):
-        act()
-
-
 def worked(qtbot: QtBot, window: Window, act: Callable[[], object]) -> None:
     """Do something that starts work beside the window, and wait for its end."""
     with qtbot.waitSignal(window.jobs.finished, timeout=LONG):
@@ -211,12 +195,6 @@ def check(qtbot: QtBot, checks: Checks, kind: str) -> None:
 def press(qtbot: QtBot, window: Window, key: Qt.Key, modifier: Qt.KeyboardModifier | None = None) -> None:
     """A key, with the keyboard on whatever has it."""
     qtbot.keyClick(window.focusWidget() or window, key, modifier or Qt.KeyboardModifier.NoModifier)
-
-
-def trigger(window: Window, title: str) -> None:
-    action = window.actions_by_title[title]
-    assert action.isEnabled()
-    action.trigger()
 
 
 def commands(window: Window) -> Commands:
@@ -298,12 +276,6 @@ def assert_shows(window: Window, session: Session) -> None:
 
 def total(experiment: Experiment) -> float:
     return float(report(experiment).wasserstein2.total)
-
-
-def view_of(canvas: Canvas) -> NavigableView:
-    view = canvas.findChild(NavigableView)
-    assert view is not None
-    return view
 
 
 def has_color(widget: QWidget, color: str) -> bool:
