@@ -169,6 +169,8 @@ def accumulate(steps: Transition, most: int) -> tuple[Transition, list[int]]:
     spend its time in overhead.
     """
     total = steps.steps
+    if most == 1:
+        return _whole(steps), [total]
     length = -(-total // most)
     blocks = -(-total // length)
     # Short blocks come first, padded at their front by nothing: the first block takes what is left over.
@@ -186,6 +188,15 @@ def accumulate(steps: Transition, most: int) -> tuple[Transition, list[int]]:
 def _compose_blocks(steps: Transition, first: int, length: int, blocks: int) -> Transition:
     head = _composed(steps[:first], first, 1)
     return head if blocks == 1 else _join(head, _composed(steps[first:], length, blocks - 1))
+
+
+def _whole(steps: Transition) -> Transition:
+    """All steps as one, neighbors first: the fewest operations one after the other."""
+    while (count := steps.steps) > 1:
+        even = count - count % 2
+        pairs = steps[slice(0, even, 2)].then(steps[slice(1, even, 2)])
+        steps = pairs if even == count else _join(pairs, steps[slice(even, None)])
+    return steps
 
 
 def _composed(steps: Transition, length: int, count: int) -> Transition:
