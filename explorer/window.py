@@ -23,6 +23,8 @@ from explorer.style import apply_theme
 
 AUTOSAVE_MS = 15_000
 ANSWER_PATIENCE_MS = 250
+# Arrows while a slider moves: often enough to see one turn, seldom enough not to slow the plots down.
+HINTS_EVERY_MS = 200
 DOCK_WIDTHS = (330, 270)
 DOCK_HEIGHT = 220
 
@@ -50,6 +52,7 @@ class Window(QMainWindow):
         # What the plots were last asked, and what they have answered.
         self._asked: Request | None = None
         self._rested: Request | None = None
+        self._hinted: Request | None = None
         self._path: Path | None = None
         place = Path(platformdirs.user_config_dir("wasserscope")) / "window.ini"
         self._settings = QSettings(str(place), QSettings.Format.IniFormat)
@@ -126,6 +129,10 @@ class Window(QMainWindow):
         QTimer.singleShot(0, self._first_layout)
         self._color(dark=self.is_dark)
         self._built = True
+        self._hints_pause = QTimer(self)
+        self._hints_pause.setSingleShot(True)
+        self._hints_pause.setInterval(HINTS_EVERY_MS)
+        self._hints_pause.timeout.connect(self._ask_hints)
         self._autosave = QTimer(self)
         self._autosave.timeout.connect(self._keep)
         self._autosave.start(AUTOSAVE_MS)
@@ -332,9 +339,17 @@ class Window(QMainWindow):
             if self._smoke:
                 # The answers are in; the next turn of the event loop has painted them.
                 QTimer.singleShot(100, self._end_smoke)
-            # Which slider to move is asked once the plots have been answered.
-            slopes = partial(self._engine.sensitivity.sensitivities, self.session.experiment)
-            self.compute.post(HINTS, Request((HINTS, self.session), (Task(HINTS, slopes),)))
+            if not self._hints_pause.isActive():
+                self._ask_hints()
+
+    def _ask_hints(self) -> None:
+        """Which slider to move: asked once the plots have been answered, and not at every step of a drag."""
+        if self._rested is not self._asked or self._asked is self._hinted:
+            return
+        self._hinted = self._asked
+        slopes = partial(self._engine.sensitivity.sensitivities, self.session.experiment)
+        self.compute.post(HINTS, Request((HINTS, self.session), (Task(HINTS, slopes),)))
+        self._hints_pause.start()
 
     def _end_smoke(self) -> None:
         if not self._failures and not self.grab().save(self._smoke):
@@ -464,6 +479,7 @@ class Window(QMainWindow):
         if self._built:
             self._built = False
             self._autosave.stop()
+            self._hints_pause.stop()
             logging.getLogger().removeHandler(self._log_handler)
             self.compute.close()
             self.jobs.close()
