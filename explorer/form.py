@@ -130,6 +130,12 @@ class Form(QWidget):
         """For a form of a few rows, seen whole: no filter, and nothing to scroll."""
         self._search.hide()
         self._alone = True
+        content, layout = self._scroll.takeWidget(), self.layout()
+        assert content is not None
+        assert layout is not None
+        layout.replaceWidget(self._scroll, content)
+        self._scroll.hide()
+        content.show()
         self._align()
 
     def row(self, path: str) -> Row:
@@ -240,7 +246,8 @@ class Form(QWidget):
         bar = self._scroll.verticalScrollBar()
         assert bar is not None
         editors = max((row.field.minimumSizeHint().width() for row in self._rows.values()), default=0)
-        room = self.width() - 2 * SPACING - bar.sizeHint().width() - 2 * SPACING - editors
+        beside = 0 if self._alone else bar.sizeHint().width()
+        room = self.width() - 4 * SPACING - beside - editors
         title = self._body.title_width()
         # All kinds are measured, not only those shown: the column stays where it is when a kind changes.
         names = labels(type(self._component), set())
@@ -252,13 +259,7 @@ class Form(QWidget):
             group.arrange(label, stacked=room < title)
         content = self._scroll.widget()
         if content is not None:
-            beside = 0 if self._alone else bar.sizeHint().width()
             self._scroll.setMinimumWidth(content.minimumSizeHint().width() + beside)
-            if self._alone:
-                layout = content.layout()
-                assert layout is not None
-                layout.activate()
-                self._scroll.setFixedHeight(layout.sizeHint().height())
 
     def _filter(self, text: str) -> None:
         found = self._body.filter(text.lower().split())

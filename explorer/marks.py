@@ -135,7 +135,10 @@ Mark = Curve | Points | Bars | Band | Line | Heat
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """One plot: title, axes, marks; `categories` names the whole numbers of x where x is no quantity."""
+    """One plot: title, axes, marks; `categories` names the whole numbers of x where x is no quantity.
+
+    `note` belongs to what is drawn, wherever it goes; `hint` says what a hand can do with it on the screen.
+    """
 
     title: str
     x: Axis
@@ -143,6 +146,7 @@ class Figure:
     marks: tuple[Mark, ...]
     categories: tuple[str, ...] = ()
     note: str = ""
+    hint: str = ""
 
 
 def values_along(marks: tuple[Mark, ...], axis: str) -> Floats:

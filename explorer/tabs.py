@@ -39,6 +39,7 @@ class Tabs(QTabWidget):
         self._plots = {plot.name: plot for plot in PLOTS}
         self._canvases: dict[str, Canvas] = {}
         self._places: dict[str, Place] = {}
+        self._waiting: set[str] = set()
         self._maximized = ""
         self._active = PLOTS[0].name
         self.titles = list(dict.fromkeys(plot.tab for plot in PLOTS))
@@ -103,17 +104,31 @@ class Tabs(QTabWidget):
         title = self.titles[self.currentIndex()]
         return [plot for plot in PLOTS if plot.tab == title and self._has_room(plot)]
 
+    def ask(self) -> list[Plot]:
+        """The plots that are seen, from now on waiting for an answer."""
+        seen = self.seen()
+        self._waiting = {plot.name for plot in seen}
+        return seen
+
     def show_figure(self, name: str, figure: Figure, *, current: bool) -> None:
         """Draw; `current` tells whether this answers the present question."""
         canvas = self._canvases[name]
         canvas.show_figure(figure, keep_view=True)
         canvas.set_error("")
         canvas.set_busy(not current)
+        if current:
+            self._waiting.discard(name)
 
-    def set_busy(self, busy: bool) -> None:
-        """Mark the plots that are seen as answering an older question."""
-        for plot in self.seen():
-            self._canvases[plot.name].set_busy(busy)
+    def show_error(self, name: str, sentence: str) -> None:
+        """Tell why there is no answer."""
+        self._canvases[name].set_error(sentence)
+        self._canvases[name].set_busy(False)
+        self._waiting.discard(name)
+
+    def mark_waiting(self) -> None:
+        """Mark the plots that are seen and still answer an older question."""
+        for name in self._waiting:
+            self._canvases[name].set_busy(True)
 
     def set_theme(self, *, dark: bool) -> None:
         """Colors of all plots."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import platformdirs
-from PyQt6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QByteArray, QEvent, QObject, QSettings, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PyQt6.QtWidgets import QApplication, QDockWidget, QLabel, QMainWindow, QScrollArea, QWidget
 
@@ -27,6 +27,7 @@ ANSWER_PATIENCE_MS = 250
 HINTS_EVERY_MS = 200
 DOCK_WIDTHS = (330, 270)
 DOCK_HEIGHT = 220
+HEADLINE_GAP = 12
 
 HINTS = "sensitivity"
 
@@ -63,6 +64,7 @@ class Window(QMainWindow):
         bar = self.statusBar()
         assert bar is not None
         bar.addWidget(self._message, 1)
+        self._headline.setContentsMargins(0, 0, HEADLINE_GAP, 0)
         bar.addPermanentWidget(self._headline)
         bar.addPermanentWidget(self._state)
         waiting = QLabel("Loading the compute engine …")
@@ -214,7 +216,7 @@ class Window(QMainWindow):
 
     def _ask(self) -> None:
         session = self.session
-        tasks = [Task(plot.name, partial(plot.draw, session)) for plot in self.tabs.seen()]
+        tasks = [Task(plot.name, partial(plot.draw, session)) for plot in self.tabs.ask()]
         totals = Task("totals", partial(_totals, self._engine, session))
         self._asked = asked = Request(session, (*tasks, totals))
         self.compute.post("preview", asked, patient=True)
@@ -222,7 +224,7 @@ class Window(QMainWindow):
 
     def _still_waiting(self, asked: Request) -> None:
         if self._built and asked is self._asked and asked is not self._rested:
-            self.tabs.set_busy(True)
+            self.tabs.mark_waiting()
 
     def _tabulate(self, session: Any) -> None:
         self.store.set(session)
@@ -325,8 +327,7 @@ class Window(QMainWindow):
         if failure.name == "totals":
             self._headline.clear()
         else:
-            self.tabs.canvas(failure.name).set_error(failure.sentence)
-            self.tabs.canvas(failure.name).set_busy(False)
+            self.tabs.show_error(failure.name, failure.sentence)
         self.say(failure.sentence)
 
     def _rest(self, request: Request, seconds: float) -> None:
@@ -495,6 +496,12 @@ class _Scrolled(QScrollArea):
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(content)
+
+    def eventFilter(self, a0: QObject | None, a1: QEvent | None) -> bool:
+        # The dock asks again how much room is needed when the content needs another one.
+        if a1 is not None and a1.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(a0, a1)
 
     def minimumSizeHint(self) -> QSize:
         content, bar = self.widget(), self.verticalScrollBar()

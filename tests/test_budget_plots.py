@@ -255,7 +255,7 @@ def test_a_grid_of_very_many_levels_is_drawn_but_not_by_hand() -> None:
     few, many = (drawn("steps", Experiment(grid=Uniform(steps=steps))) for steps in (MOST_POINTS - 1, MOST_POINTS))
     assert any(isinstance(mark, Points) for mark in few.marks)
     assert not any(isinstance(mark, Points) for mark in many.marks)
-    assert many.note == f"Grids of more than {MOST_POINTS} levels are not drawn by hand."
+    assert many.hint == f"Grids of more than {MOST_POINTS} levels are not drawn by hand."
 
 
 def test_the_optimal_grid_beats_the_others_where_the_errors_add_up() -> None:
@@ -411,7 +411,7 @@ def test_the_optimum_beats_a_scan(name: str) -> None:
     figure = drawn("stochasticity", experiment)
     least = points(figure, "least")
     (value,), (height,) = least.x.tolist(), least.y.tolist()
-    assert least.label == f"least, {height:.4g} at {symbol} = {value:.4g}: click to set"
+    assert least.label == f"least, {height:.4g} at {symbol} = {value:.4g}"
     assert height == pytest.approx(total(with_value(experiment, path, value)), rel=1e-4)
     top = 1.0 if path.endswith("eta") else 2.0
     scan = min(total(with_value(experiment, path, other)) for other in np.linspace(0, top, 21).tolist())

@@ -1,5 +1,6 @@
 """The canvas: what it draws lies where the axes say, and a person can look closer."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -429,6 +430,11 @@ def test_the_note_stands_where_the_readout_is(canvas: Canvas) -> None:
     picture(canvas)
 
 
+def test_a_hint_comes_before_the_note(canvas: Canvas) -> None:
+    canvas.show_figure(replace(figure_of(curve(), note="Two values are infinite."), hint="Drag."), False)
+    assert canvas.readout() == "Drag. Two values are infinite."
+
+
 # --------------------------------------------------------------------------------------- legend, states, themes
 
 
@@ -476,6 +482,24 @@ def test_the_legend_never_covers_the_plot(canvas: Canvas) -> None:
         button.mapTo(canvas, button.rect().bottomLeft()).y() <= top for button in canvas.findChildren(EntryButton)
     )
     assert view_of(canvas).height() > 80
+
+
+def test_labels_that_are_cut_share_the_room_that_is_left(canvas: Canvas) -> None:
+    labels = ("187 Uniform", "1.49 Optimal", "2.46 AYS SD1.5", "1.32 this grid")
+    canvas.resize(225, 200)
+    canvas.show_figure(figure_of(*(curve(label) for label in labels)), False)
+    picture(canvas)
+    buttons = [button_of(canvas, label) for label in labels]
+    rows = {button.y() for button in buttons}
+    assert 1 < len(rows) < len(labels)
+    for row in rows:
+        members = [button for button in buttons if button.y() == row]
+        cut = [button for button in members if button.width() < button.sizeHint().width()]
+        assert cut
+        assert canvas.width() - 2 * len(cut) - 20 <= max(button.geometry().right() for button in members)
+        assert max(button.geometry().right() for button in members) < canvas.width()
+        for left, right in itertools.pairwise(members):
+            assert left.geometry().right() < right.x()
 
 
 def test_busy_and_error(canvas: Canvas) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree
@@ -349,6 +350,12 @@ def test_pdf_embeds_its_font_and_names_its_characters() -> None:
     assert b"/FontFile2" in data
     assert b"/Type3" not in data
     assert {"Error at 10⁻³", "eigenvalue λᵢ", "‖√v − √u‖², W₂", "κ", "infinite", "0.1"} <= pdf_texts(data)
+
+
+def test_a_hint_for_the_screen_is_not_exported() -> None:
+    hinting = replace(figure(Curve("a", X, Y)), hint="Drag me.")
+    assert "Drag me" not in export.to_svg(hinting, {}).decode()
+    assert "Drag me" not in export.to_csv(hinting, {}).decode()
 
 
 def test_png_has_size_resolution_and_metadata() -> None:

@@ -20,7 +20,7 @@ from explorer.panels.checks import Checks
 from explorer.panels.compare import grid_like
 from explorer.panels.items import FIRST_NUMBER, ROLE, TEXT, ItemTable
 from explorer.panels.log import MOST
-from explorer.panels.parts import shown
+from explorer.panels.parts import Note, shown
 from explorer.panels.pins import relative
 from explorer.session import Session, items
 from explorer.style import palette
@@ -749,3 +749,13 @@ def test_panels_turn_dark(qtbot: QtBot, kind: type[QWidget]) -> None:
     assert average(panel.grab().toImage()) > 0.8
     panel.setPalette(palette(True))
     assert average(panel.grab().toImage()) < 0.3
+
+
+def test_a_note_gives_back_the_room_that_it_no_longer_needs(qtbot: QtBot) -> None:
+    note = Note("A sentence that takes many lines where there is little room, and few where there is more of it.")
+    qtbot.addWidget(note)
+    note.resize(80, 30)
+    note.show()
+    assert (tall := note.minimumHeight()) >= 5 * note.fontMetrics().height()
+    note.resize(800, 30)
+    assert note.minimumHeight() < tall / 3

@@ -556,6 +556,29 @@ def test_the_window_answers_while_a_slow_plot_is_computed(
     assert_shows(window, Session(experiment=Experiment(grid=Uniform(steps=29))))
 
 
+def test_only_plots_without_an_answer_are_marked_as_waiting(
+    qtbot: QtBot, window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, last = seen(window)[0], seen(window)[-1]
+    go, marked = threading.Event(), dict[str, list[bool]]()
+    for name in (first, last):
+        told = marked[name] = []
+        monkeypatch.setattr(window.tabs.canvas(name), "set_busy", told.append)
+    plot, drawn = window.tabs.plot(last), window.tabs.plot(last).draw
+
+    def held(session: Session) -> Figure:
+        assert go.wait(10.0)
+        return drawn(session)
+
+    monkeypatch.setitem(vars(plot), "draw", held)
+    with qtbot.waitSignal(window.ready, timeout=LONG):
+        window.edit(experiment=Experiment(grid=Uniform(steps=31)))
+        qtbot.waitUntil(lambda: True in marked[last], timeout=LONG)
+        assert marked[first] == [False]
+        go.set()
+    assert marked[last][-1] is False
+
+
 # --------------------------------------------------------------------------------------------------------- table
 
 

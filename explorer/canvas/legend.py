@@ -228,11 +228,28 @@ class Legend(QWidget):
             places.append(QRect(at, size))
             height = at.y() + size.height()
             at.setX(at.x() + size.width() + SPACING)
+        wanted = [button.sizeHint().width() for button in self.buttons]
+        for row in {place.y() for place in places}:
+            _share_room([k for k, place in enumerate(places) if place.y() == row], places, wanted, width)
         return places, height
 
     def _place(self, width: int) -> None:
         for button, place in zip(self.buttons, self._rows(width)[0], strict=True):
             button.setGeometry(place)
+
+
+def _share_room(row: list[int], places: list[QRect], wanted: list[int], width: int) -> None:
+    """Give what is left of a row to labels that were cut, from left to right."""
+    for position, index in enumerate(row):
+        place, rest = places[index], row[position + 1 :]
+        free = width - places[row[-1]].right()
+        cut = [k for k in row[position:] if places[k].width() < wanted[k]]
+        if index not in cut or free <= 0:
+            continue
+        more = min(wanted[index] - place.width(), free // len(cut))
+        place.setWidth(place.width() + more)
+        for other in rest:
+            places[other].translate(more, 0)
 
 
 def _point(x: float, y: float) -> tuple[Floats, Floats]:

@@ -83,7 +83,9 @@ class Canvas(QWidget):
             self._view.setAccessibleName(figure.title)
         self._legend.show_entries(entries_of(figure))
         self._view.show_figure(figure, keep_view=keep_view)
-        self._readout.set_note("" if self._view.empty else figure.note)
+        self._readout.set_note(
+            "" if self._view.empty else " ".join(part for part in (figure.hint, figure.note) if part)
+        )
         self._refresh_header()
         self._summary.start()
 

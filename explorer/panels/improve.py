@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QFileDialog, QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from explorer.canvas import Canvas
 from explorer.exchange import written
@@ -14,7 +14,7 @@ from explorer.fields.base import SPACING
 from explorer.files import WriteError
 from explorer.form import Form
 from explorer.marks import Axis, Band, Curve, Figure, Line, Log, identity
-from explorer.panels.parts import Note, Refusal, push_button, shown
+from explorer.panels.parts import Flow, Note, Refusal, push_button, shown
 from explorer.session import Session
 from kernels.density import OBJECTIVES
 from kernels.optimize import AIMS, METHODS, OVER, Optimum, Request
@@ -75,19 +75,12 @@ class ImprovePanel(QWidget):
         self.discard = push_button("Discard", "Keep the present experiment", self._discard)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(SPACING, SPACING, SPACING, SPACING)
-        for row in ((self.run, self.stop), (self.accept, self.save, self.discard)):
-            line = QHBoxLayout()
-            for button in row:
-                line.addWidget(button)
-            line.addStretch(1)
-            if self.run in row:
-                layout.addWidget(self.note)
-                layout.addWidget(self.form)
-                layout.addLayout(line)
-                for widget in (self.bar, self.refusal, self.result, self.canvas):
-                    layout.addWidget(widget)
-            else:
-                layout.addLayout(line)
+        layout.addWidget(self.note)
+        layout.addWidget(self.form)
+        layout.addLayout(Flow(self.run, self.stop))
+        for widget in (self.bar, self.refusal, self.result, self.canvas):
+            layout.addWidget(widget)
+        layout.addLayout(Flow(self.accept, self.save, self.discard))
         layout.addStretch(1)
         self._rest()
         self._discard()

@@ -39,6 +39,8 @@ def push_button(text: str, help: str, act: Callable[[], object]) -> QPushButton:
 
 def reserve(label: QLabel) -> None:
     """Keep room for all lines of a text that wraps, which layouts would cut off where space is scarce."""
+    # The height for a width is no less than the least height: forget the former one.
+    label.setMinimumHeight(0)
     label.setMinimumHeight(label.heightForWidth(label.width()) if label.text() else 0)
 
 
@@ -128,19 +130,23 @@ class Flow(QLayout):
         return QSize(max((place.right() + 1 for place in places), default=0), height)
 
     def minimumSize(self) -> QSize:
-        width = max((item.minimumSize().width() for item in self._items), default=0)
-        height = max((item.minimumSize().height() for item in self._items), default=0)
+        width = max((item.minimumSize().width() for item in self._seen), default=0)
+        height = max((item.minimumSize().height() for item in self._seen), default=0)
         return QSize(width, height)
 
     def setGeometry(self, a0: QRect) -> None:
         super().setGeometry(a0)
-        for item, place in zip(self._items, self._places(a0.width())[0], strict=True):
+        for item, place in zip(self._seen, self._places(a0.width())[0], strict=True):
             item.setGeometry(place.translated(a0.topLeft()))
+
+    @property
+    def _seen(self) -> list[QLayoutItem]:
+        return [item for item in self._items if not item.isEmpty()]
 
     def _places(self, width: int) -> tuple[list[QRect], int]:
         places: list[QRect] = []
         at, height = QPoint(0, 0), 0
-        for item in self._items:
+        for item in self._seen:
             size = item.sizeHint().boundedTo(QSize(max(width, item.minimumSize().width()), 1 << 20))
             if at.x() and at.x() + size.width() > width:
                 at = QPoint(0, height + self.spacing())

@@ -34,14 +34,22 @@ def draw(session: Session) -> Figure:
     step, ratio = _levels(present)
     own = identity(0)
     marks.append(Curve(f"{total:.3g} this grid", step, ratio, Style(own.color, width=1.6)))
-    note = "Drag points; Ctrl selects several, Shift rounds."
+    note = hint = ""
     if len(step) <= MOST_POINTS:
         marks.append(Points("", step, ratio, Style(own.color, marker="o"), draggable=True))
+        hint = "Drag points; Ctrl selects several, Shift rounds."
     else:
-        note = f"Grids of more than {MOST_POINTS} levels are not drawn by hand."
+        hint = f"Grids of more than {MOST_POINTS} levels are not drawn by hand."
     if bool(np.isnan(ratio).any()):
-        note += " Levels of s = 0 or s = ∞ have no place on this axis."
-    return Figure("Grids and their W₂", Axis("step k"), Axis("noise ratio s = σ/α", Log()), tuple(marks), note=note)
+        note = "Levels of s = 0 or s = ∞ have no place on this axis."
+    return Figure(
+        "Grids and their W₂",
+        Axis("step k"),
+        Axis("noise ratio s = σ/α", Log()),
+        tuple(marks),
+        note=note,
+        hint=hint,
+    )
 
 
 def _name(grid: TimeGrid) -> str:

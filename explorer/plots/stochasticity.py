@@ -35,7 +35,7 @@ def draw(session: Session) -> Figure:
     own = found.values == getattr(session.experiment.sampler, path.partition(".")[2])
     marks.append(Points("present", found.values[own], finite(found.total)[own], Style(look.color, marker="D")))
     if best is not None:
-        label = f"least, {best.total:.4g} at {symbol} = {best.value:.4g}: click to set"
+        label = f"least, {best.total:.4g} at {symbol} = {best.value:.4g}"
         at = Style(identity(1).color, marker="s")
         marks.append(Points(label, np.array([best.value]), np.array([best.total]), at))
     return Figure(
@@ -44,6 +44,7 @@ def draw(session: Session) -> Figure:
         Axis("W₂ to the data", Log()),
         tuple(marks),
         note=divergence_note("The sampler", found.values, found.total, symbol),
+        hint="A click sets it.",
     )
 
 
