@@ -12,6 +12,7 @@ from explorer import VERSION
 
 if TYPE_CHECKING:
     from explorer.session import Session
+    from kernels import pipeline
     from kernels.optimize import Progress
     from kernels.samplers import Sampler
 
@@ -179,6 +180,79 @@ def _is_variable(sampler: "Sampler") -> bool:
     return isinstance(sampler, ReverseEuler | ExponentialIntegrator | DDIM)
 
 
+def _replicate(arguments: list[str]) -> int:
+    try:
+        return _rerun(arguments)
+    except KeyboardInterrupt:
+        print("wasserscope: stopped.", file=sys.stderr)
+        return 130
+
+
+def _rerun(arguments: list[str]) -> int:
+    parser = _parser(
+        "replicate", "Learn a score from samples and sample with it, many times over; print the mean error."
+    )
+    parser.add_argument("words", nargs="*", metavar="SESSION | path=value", help="a session file, then assignments")
+    parser.add_argument("--replicas", type=int, required=True, metavar="R", help="how often to learn and to sample")
+    parser.add_argument("--seed", type=int, default=0, help="of the random numbers; 0 if not given")
+    parser.add_argument("--device", default="cpu", help="cpu (the default) or cuda")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    chosen = parser.parse_intermixed_args(arguments)
+    experiment = read_session(chosen.words).experiment
+
+    import os
+    import time
+
+    import torch
+
+    from kernels.pipeline import replicate
+
+    torch.set_num_threads(1)
+    is_watched = sys.stderr.isatty()
+    begin = time.perf_counter()
+    try:
+        found = replicate(
+            experiment,
+            chosen.replicas,
+            seed=chosen.seed,
+            watch=_tell_replicas if is_watched else lambda progress: None,
+            device=chosen.device,
+            workers=min(os.cpu_count() or 1, 64),
+        )
+    finally:
+        if is_watched:
+            print(f"\r{'':{_WIDTH}}\r", end="", file=sys.stderr, flush=True)
+    seconds = time.perf_counter() - begin
+
+    from kernels.analyses.learning import learning
+
+    predicted, reason = None, ""
+    try:
+        predicted = float(learning(experiment).total)
+    except ValueError as error:
+        # What was run stays worth its time where there is no theory to compare it with.
+        reason = str(error)
+    numbers = {
+        "mean": found.mean,
+        "standard_error": found.standard_error,
+        "predicted": predicted,
+        "replicas": found.replicas,
+        "seconds": seconds,
+    }
+    if chosen.json:
+        print(json.dumps(numbers))
+    else:
+        spent = f"({found.replicas} replicas, {seconds:.1f} s)"
+        print(f"mean of W₂²   {found.mean:.6g} ± {found.standard_error:.2g}  {spent}")
+        print(f"predicted     {reason if predicted is None else f'{predicted:.6g}'}")
+    return 0
+
+
+def _tell_replicas(progress: "pipeline.Progress") -> None:
+    mean = f", mean so far {float(progress.values.mean()):.6g}" if len(progress.values) else ""
+    print(f"\r{f'{progress.fraction:4.0%}{mean}':{_WIDTH}}", end="", file=sys.stderr, flush=True)
+
+
 def _list(arguments: list[str]) -> int:
     parser = _parser("list", "Every component with its parameters, symbols, domains, defaults, formula and source.")
     parser.add_argument("--json", action="store_true", help="print as JSON")
@@ -220,6 +294,7 @@ def _window(arguments: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _run,
     "optimize": _optimize,
+    "replicate": _replicate,
     "list": _list,
     "doctor": _doctor,
 }

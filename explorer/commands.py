@@ -1,5 +1,6 @@
 """What a person can do beside the form: files, history, pins, exports, views."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,15 +21,19 @@ from explorer.listing import as_text, catalog
 from explorer.marks import Figure
 from explorer.plots import PLOTS
 from explorer.reporting import metadata, write_all
-from explorer.session import Session, changed_files, load
+from explorer.session import Measured, Session, changed_files, load
 from explorer.session import save as save_session
+from kernels.analyses.learning import learning, refusal
+from kernels.analyses.sweep import numeric_paths, own_value, values_of, with_value
 from kernels.experiment import Experiment, with_kind
+from kernels.pipeline import Progress, replicate
 from kernels.spectra import Spectrum
 
 if TYPE_CHECKING:
     from explorer.window import Window
 
 RECENT = 8
+REPLICAS, VALUES = 32, 8
 _FILTERS = "Scalable picture (*.svg);;PDF (*.pdf);;Picture (*.png);;Table (*.csv)"
 
 
@@ -62,7 +67,8 @@ class Commands:
             Action("Remove all pins", "&Compare", lambda: window.edit(pins=())),
             Action("Compare", "&Compare", self._toggle_compare, "C", "Samplers and grids drawn together", tool=True),
             Action("&Improve", "&Run", window.start_improving, "Ctrl+I", "A better grid and stochasticity", tool=True),
-            Action("Stop", "&Run", window.jobs.stop, "Ctrl+.", "End the search, table or export that runs"),
+            Action("Re&plicate", "&Run", self.replicate, "Ctrl+R", "Run learning and sampling many times over"),
+            Action("Stop", "&Run", window.jobs.stop, "Ctrl+.", "End the search, table, export or measurement"),
             *(self._preset(title, path) for title, path in sessions()),
             Action("Fit", "&View", self._fit, "A", "Show all data of the plot under the mouse"),
             Action("Maximize plot", "&View", self._maximize, "F11"),
@@ -209,6 +215,14 @@ class Commands:
         names: list[str] = [kept] if isinstance(kept, str) else list(kept or [])
         return [Path(name) for name in names if Path(name).is_file()]
 
+    # ------------------------------------------------------------------------------------------- measurements
+
+    def replicate(self) -> None:
+        """Run learning and sampling many times over, at values of the number swept."""
+        window = self._window
+        if not window.is_measuring:
+            window.begin_measuring(partial(_measure, self._session, window.jobs.tell, window.measured.emit))
+
     # ------------------------------------------------------------------------------------------- exports
 
     def export(self, name: str, path: Path) -> None:
@@ -352,6 +366,50 @@ def _read(path: Path) -> Spectrum:
     spectrum = spectrum_of(path)
     spectrum.law()
     return spectrum
+
+
+def _measure(session: Session, tell: Callable[[float, str], None], found: Callable[[Measured], object]) -> None:
+    """Tell of one mean over replicas after another, the present value first.
+
+    Errors: `ValueError` in one sentence where nothing can be measured.
+    """
+    experiments = _measurable(session.experiment, session.swept)
+    count = len(experiments)
+    for k, experiment in enumerate(experiments):
+        watch = partial(_watch, tell, k, count)
+        # A seed for each, so that the points do not stray together.
+        replicas = replicate(experiment, REPLICAS, seed=k, watch=watch)
+        if math.isfinite(replicas.standard_error):
+            error = replicas.standard_error
+            found(Measured(experiment=experiment, mean=replicas.mean, standard_error=error, replicas=REPLICAS))
+
+
+def _measurable(experiment: Experiment, path: str) -> list[Experiment]:
+    """The experiment at values over the range of a number, its own first, where nothing is refused or diverges.
+
+    Errors: `ValueError` in one sentence where there are none.
+    """
+    numbers = numeric_paths(experiment)
+    if path not in numbers:
+        raise ValueError(f"{path} is no number of this experiment; choose another one to sweep.")
+    own = own_value(experiment, path)
+    found: list[Experiment] = []
+    for value in [own, *(value for value in values_of(numbers[path], own, VALUES) if value != own)]:
+        try:
+            changed = with_value(experiment, path, value)
+            # Where there is no theory there is still something to measure.
+            finite = bool(refusal(changed)) or math.isfinite(learning(changed).total)
+        except ValueError:
+            continue
+        if finite:
+            found.append(changed)
+    if not found:
+        raise ValueError("there is nothing to measure: the sampler or the training diverges at every value.")
+    return found
+
+
+def _watch(tell: Callable[[float, str], None], done: int, count: int, progress: Progress) -> None:
+    tell((done + progress.fraction) / count, f"{done} of {count} values")
 
 
 def _drawn(figure: Figure, said: dict[str, str], hidden: frozenset[str]) -> tuple[bytes, bytes]:

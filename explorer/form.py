@@ -171,6 +171,9 @@ class Form(QWidget):
                 self._memory[path, type(value)] = value
         if self._body.set_value(component):
             self._rearrange()
+        idle: frozenset[str] = getattr(component, "idle", frozenset())
+        for path, row in self._rows.items():
+            row.set_idle(path in idle)
 
     def _edit(self, path: str, value: object, dragging: bool) -> None:
         try:

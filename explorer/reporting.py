@@ -17,6 +17,7 @@ from explorer.plots import PLOTS
 from explorer.session import Session, to_text
 from kernels.analyses.budget import Budget, budget
 from kernels.analyses.expansion import Expansion, expansion
+from kernels.analyses.learning import Learning, learning, refusal
 from kernels.experiment import Experiment, to_dict
 from kernels.report import Solution, report
 
@@ -43,8 +44,14 @@ def as_dict(experiment: Experiment, *, with_budget: bool = False) -> dict[str, A
         "is_stable": error.is_stable,
         "modes": modes,
         "expansion": _expansion(expansion(experiment)),
+        "learning": None if refusal(experiment) else _learning(learning(experiment)),
         **({"budget": _budget(full_budget(experiment))} if with_budget else {}),
     }
+
+
+def _learning(found: Learning) -> dict[str, Any]:
+    names = ("total", "bias", "generalization", "optimization", "shift")
+    return {**{name: getattr(found, name) for name in names}, "note": found.note}
 
 
 def _expansion(found: Expansion | None) -> dict[str, Any] | None:
@@ -105,8 +112,18 @@ def as_text(experiment: Experiment) -> str:
             f"{'Frechet (W2^2)':18} {error.frechet:.10g}",
             f"{'stability':18} {stability}",
             *([f"{'N W2 as N grows':18} {theory.n_wasserstein2:.10g}{trust}"] if theory else []),
+            *_learning_lines(experiment),
         ]
     ).replace(f"{'NFE':16} ", f"{'NFE':18} ")
+
+
+def _learning_lines(experiment: Experiment) -> list[str]:
+    if refusal(experiment):
+        return []
+    found = _learning(learning(experiment))
+    note = found.pop("note")
+    lines = [f"{'E W2^2 ' + name:22} {value:.10g}" for name, value in found.items()]
+    return ["", *lines, *([note] if note else [])]
 
 
 def metadata(experiment: Experiment) -> dict[str, str]:

@@ -15,9 +15,20 @@ from kernels.grids import TimeGrid
 from kernels.param import Component, declarations, leaves
 from kernels.param import Path as PathDeclaration
 from kernels.samplers import Sampler
+from kernels.scores import Learned
 from kernels.spectra.files import content_digest
 
 VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """E W2^2 as replicas of learning and sampling gave it: their mean and its standard error."""
+
+    experiment: Experiment
+    mean: float
+    standard_error: float
+    replicas: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +38,8 @@ class Session:
     `samplers` and `grids` are drawn beside the experiment, each of one with each of the other; `pins` are former
     experiments kept as references; `swept` is the number on the abscissa of the sweep; `stops` and `budgets`
     (numbers of score evaluations) span the ablation table; `followed` are the ranks, from 1, of the modes whose
-    variance is drawn along time, a few over the whole spectrum if there are none.
+    variance is drawn along time, a few over the whole spectrum if there are none; `measured` is what replicas gave,
+    on any experiments; `training` is the place in the training of the score, from its first step, 0, to its last, 1.
     """
 
     experiment: Experiment = dataclasses.field(default_factory=Experiment)
@@ -38,6 +50,8 @@ class Session:
     stops: tuple[float, ...] = (1e-5, 1e-3)
     budgets: tuple[int, ...] = (50, 250)
     followed: tuple[int, ...] = ()
+    measured: tuple[Measured, ...] = ()
+    training: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -146,6 +160,8 @@ def to_text(session: Session, *, digests: bool = True) -> str:
         "grids": [to_dict(grid) for grid in session.grids],
         "pins": [to_dict(pin) for pin in session.pins],
         "followed": list(session.followed),
+        "measured": [{**vars(part), "experiment": to_dict(part.experiment)} for part in session.measured],
+        "training": session.training,
         "files": _digests(session) if digests else {},
     }
     return tomli_w.dumps(data)
@@ -153,9 +169,10 @@ def to_text(session: Session, *, digests: bool = True) -> str:
 
 def _digests(session: Session) -> dict[str, str]:
     digests: dict[str, str] = {}
-    for experiment in (session.experiment, *session.pins):
+    measured = (part.experiment for part in session.measured)
+    for experiment in (session.experiment, *session.pins, *measured):
         for _, declaration, value in leaves(experiment):
-            if isinstance(declaration, PathDeclaration) and value:
+            if isinstance(declaration, PathDeclaration) and value and value not in digests:
                 try:
                     digests[value] = content_digest(value)
                 except (OSError, ValueError):
@@ -198,6 +215,8 @@ def from_text(text: str) -> Session:
         stops=tuple(_number(value) for value in _list(data, "stops", Session.stops)),
         budgets=tuple(_whole(value) for value in _list(data, "budgets", Session.budgets)),
         followed=tuple(_whole(value) for value in _list(data, "followed")),
+        measured=tuple(_measured(part) for part in _list(data, "measured")),
+        training=_training(data.get("training", Session.training)),
     )
 
 
@@ -218,6 +237,31 @@ def _whole(value: Any) -> int:
     if type(value) is not int:
         raise ValueError(f"budgets and followed modes must be whole numbers, got {value!r}.")
     return int(_number(value))
+
+
+def _training(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError(f"training must be a number from 0 to 1, got {value!r}.")
+    return float(value)
+
+
+def _measured(data: Any) -> Measured:
+    names = [field.name for field in dataclasses.fields(Measured)]
+    if not isinstance(data, dict) or set(cast(dict[str, Any], data)) != set(names):
+        raise ValueError(f"measured must hold tables of {', '.join(names)}, got {data!r}.")
+    values = cast(dict[str, Any], data)
+    for name in ("mean", "standard_error"):
+        value = values[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e300:
+            raise ValueError(f"measured {name} must be a nonnegative number, got {value!r}.")
+    if type(values["replicas"]) is not int or not 2 <= values["replicas"] < 2**63:
+        raise ValueError(f"measured replicas must be a whole number from 2, got {values['replicas']!r}.")
+    return Measured(
+        experiment=from_dict(values["experiment"]),
+        mean=float(values["mean"]),
+        standard_error=float(values["standard_error"]),
+        replicas=values["replicas"],
+    )
 
 
 def changed_files(text: str) -> list[str]:
@@ -257,4 +301,5 @@ def headline(session: Session, totals: dict[str, float]) -> str:
     """The present result in a line."""
     present = items(session)[0]
     total = totals.get(present.label, float("nan"))
-    return f"W₂ = {total:.6g} with {present.experiment.calls} score evaluations"
+    score = " of the mean score" if isinstance(present.experiment.score, Learned) else ""
+    return f"W₂ = {total:.6g} with {present.experiment.calls} score evaluations{score}"

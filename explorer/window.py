@@ -30,6 +30,7 @@ DOCK_HEIGHT = 220
 HEADLINE_GAP = 12
 
 HINTS = "sensitivity"
+REPLICAS = "measurement"
 
 Job = tuple[str, Callable[[Any], object]]
 
@@ -40,6 +41,8 @@ class Window(QMainWindow):
     first_painted = pyqtSignal()
     ready = pyqtSignal()
     """Every plot that is seen shows the present session."""
+    measured = pyqtSignal(object)
+    """A mean over replicas, told by the thread that measures as soon as it is known."""
 
     def __init__(self, smoke: str = "") -> None:
         super().__init__()
@@ -50,6 +53,10 @@ class Window(QMainWindow):
         self._failures: list[str] = []
         self._just_said = False
         self._before_drag: object = None
+        # Measured and shown, but not yet part of the session: a whole measurement is one step of the history.
+        self._live: tuple[object, ...] = ()
+        self._measuring = False
+        self._job = ""
         # What the plots were last asked, and what they have answered.
         self._asked: Request | None = None
         self._rested: Request | None = None
@@ -94,11 +101,12 @@ class Window(QMainWindow):
         self.form = engine.Form(session.experiment, select_kind=self._select_kind)
         self.compare, self.pins, self.ablation = panels.ComparePanel(), panels.PinsPanel(), panels.AblationPanel()
         self.sweep_bar, self.modes_bar, self.log = panels.SweepBar(), panels.ModesBar(), panels.LogPanel()
-        self.improve = panels.ImprovePanel()
+        self.improve, self.training_bar = panels.ImprovePanel(), panels.TrainingBar()
         self._log_handler = panels.LogHandler(self.log)
         logging.getLogger().addHandler(self._log_handler)
         self._commands = engine.Commands(self)
-        self.tabs = engine.Tabs(self._commands.for_plot, {"Sweep": self.sweep_bar, "Spectrum": self.modes_bar})
+        above = {"Sweep": self.sweep_bar, "Spectrum": self.modes_bar, "Learning": self.training_bar}
+        self.tabs = engine.Tabs(self._commands.for_plot, above)
         self.setCentralWidget(self.tabs)
         self._left.setWidget(self.form)
         right, below = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
@@ -165,11 +173,15 @@ class Window(QMainWindow):
         self.improve.requested.connect(self._improve)
         self.improve.stopped.connect(self.jobs.stop)
         self.improve.accepted.connect(self._take)
-        self.jobs.progressed.connect(self.improve.set_progress)
+        self.training_bar.changed.connect(self._train)
+        self.training_bar.replicas_wanted.connect(self._commands.replicate)
+        self.training_bar.stopped.connect(self.jobs.stop)
+        self.measured.connect(self._show_measured)
+        self.jobs.progressed.connect(self._progress)
         self.tabs.seen_changed.connect(self._ask)
         self.tabs.said.connect(self.say)
         self.compute.started.connect(self._begin)
-        self.jobs.started.connect(self._begin)
+        self.jobs.started.connect(self._begin_job)
         self.jobs.answered.connect(self._deliver)
         self.jobs.failed.connect(self._fail_job)
         self.jobs.finished.connect(self._rest_job)
@@ -209,14 +221,16 @@ class Window(QMainWindow):
             self._message.clear()
         self._just_said = False
         self.form.set_value(session.experiment)
-        for panel in (self.compare, self.pins, self.ablation, self.sweep_bar, self.modes_bar, self.improve):
+        bars = (self.sweep_bar, self.modes_bar, self.training_bar)
+        for panel in (self.compare, self.pins, self.ablation, self.improve, *bars):
             panel.set_value(session)
         self._commands.refresh()
         self._ask()
 
     def _ask(self) -> None:
         session = self.session
-        tasks = [Task(plot.name, partial(plot.draw, session)) for plot in self.tabs.ask()]
+        shown = dataclasses.replace(session, measured=(*session.measured, *self._live)) if self._live else session
+        tasks = [Task(plot.name, partial(plot.draw, shown)) for plot in self.tabs.ask()]
         totals = Task("totals", partial(_totals, self._engine, session))
         self._asked = asked = Request(session, (*tasks, totals))
         self.compute.post("preview", asked, patient=True)
@@ -225,6 +239,34 @@ class Window(QMainWindow):
     def _still_waiting(self, asked: Request) -> None:
         if self._built and asked is self._asked and asked is not self._rested:
             self.tabs.mark_waiting()
+
+    def _train(self, session: object, dragging: bool) -> None:
+        self.store.set(session, dragging=dragging)
+
+    @property
+    def is_measuring(self) -> bool:
+        """Whether replicas are being measured, or wait for it."""
+        return self._measuring
+
+    def begin_measuring(self, work: Callable[[], object]) -> None:
+        """Measure beside the window; what `measured` is told is shown at once, and kept at the end."""
+        self._measuring = True
+        self.training_bar.set_busy(True)
+        self.run_job(REPLICAS, work, lambda _none: self._end_measuring())
+
+    def _show_measured(self, one: object) -> None:
+        if self._built:
+            self._live = (*self._live, one)
+            self._ask()
+
+    def _end_measuring(self) -> None:
+        found, self._live, self._measuring = cast(tuple[Any, ...], self._live), (), False
+        self.training_bar.set_busy(False)
+        again = {one.experiment for one in found}
+        kept = [one for one in self.session.measured if one.experiment not in again]
+        self.edit(measured=(*kept, *found))
+        if found:
+            self.say(f"Measured {len(found)} values with {found[0].replicas} replicas each.")
 
     def _tabulate(self, session: Any) -> None:
         self.store.set(session)
@@ -293,14 +335,27 @@ class Window(QMainWindow):
             self.ablation.set_busy(False)
         if failure.name == "improve":
             self.improve.end(failure.sentence)
+        if failure.name == REPLICAS:
+            self._end_measuring()
         self.say(failure.sentence)
 
     def _rest_job(self, request: Request, seconds: float) -> None:
         name, _deliver = cast(Job, request.question)
+        self._job = ""
         self._state.setText(f"{name}: {seconds:.1f} s on CPU")
 
+    def _begin_job(self, names: str) -> None:
+        self._job = names
+        self._begin(names)
+
+    def _progress(self, fraction: float, text: str) -> None:
+        if self._job == "improve":
+            self.improve.set_progress(fraction, text)
+        else:
+            self._state.setText(f"{self._job}: {100 * fraction:.0f} %, {text}")
+
     def _begin(self, names: str) -> None:
-        if names == HINTS:
+        if names == HINTS or (self._job == REPLICAS and names != REPLICAS):
             return
         self._state.setText(f"computing {_shortened(names, 48)}")
 
@@ -334,7 +389,8 @@ class Window(QMainWindow):
         if isinstance(request.question, tuple):
             return
         self._rested = request
-        self._state.setText(f"CPU ×1 · {1e3 * seconds:.0f} ms")
+        if self._job != REPLICAS:
+            self._state.setText(f"CPU ×1 · {1e3 * seconds:.0f} ms")
         if request is self._asked:
             self.ready.emit()
             if self._smoke:

@@ -24,7 +24,7 @@ from kernels.problem import Problem
 from kernels.processes import Process
 from kernels.quadrature import Rule, edges_between
 from kernels.run import Steps, transitions, variances
-from kernels.samplers import OneStep, Sampler
+from kernels.samplers import OneStep, Sampler, SingleLevel
 from kernels.scores import ScoreModel
 from kernels.stochasticity import Constant, Stochasticity
 
@@ -68,8 +68,11 @@ class Coefficients:
 
 
 def applies(sampler: Sampler) -> bool:
-    """Whether there is a first-order expansion: for methods of order one that know only the present state."""
-    return isinstance(sampler, OneStep) and sampler.order == 1
+    """Whether there is a first-order expansion: for methods of order one that know only the present state.
+
+    They have to go from noise to data: what stays at one level has no grid to expand on.
+    """
+    return isinstance(sampler, OneStep) and sampler.order == 1 and not isinstance(sampler, SingleLevel)
 
 
 def local(

@@ -2,15 +2,18 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+import torch
 
 from kernels.arrays import Times
 from kernels.gaussian import Gaussian
 from kernels.grids import TIME_GRIDS, Adapted, Placed, Setting, Spaced, TimeGrid, Uniform, placed
 from kernels.observations import OBSERVATIONS, Conditioned, Observation, Unobserved
 from kernels.param import Choice, Component, Declaration, choice, declarations, described, nearest_first
-from kernels.processes import PROCESSES, Process, VPLinear
-from kernels.samplers import SAMPLERS, EulerMaruyama, Sampler
+from kernels.processes import PROCESSES, Held, Process, VPLinear
+from kernels.samplers import SAMPLERS, EulerMaruyama, Sampler, SingleLevel
 from kernels.scores import SCORE_MODELS, Exact, ScoreModel
 from kernels.spectra import SPECTRA, PowerLaw, Spectrum
 from kernels.starts import STARTS, Noise, Start
@@ -42,9 +45,12 @@ class Experiment(Component):
         if self.score.refusal(self.observation):
             raise ValueError(f"{self.score.refusal(self.observation)}.")
         times = self.grid.times(self.process)
+        unreached = self.score.unreached(self.noising, times)
+        if unreached:
+            raise ValueError(f"{unreached}.")
         refusal = self.sampler.refusal(self.process, times)
         if not refusal and isinstance(self.grid, Adapted):
-            unplaced = self.grid.refusal(self.sampler, by_mode=self.by_mode)
+            unplaced = self.grid.refusal(self.sampler, exact=self.is_exact)
             if unplaced:
                 raise ValueError(f"{unplaced}.")
         if refusal:
@@ -63,7 +69,25 @@ class Experiment(Component):
     @property
     def placed(self) -> Placed:
         """The grid with its times for this experiment; errors as `times`."""
+        if isinstance(self.sampler, SingleLevel):
+            return Placed(_steady(self.sampler.step_size, len(self.grid.times(self.process)) - 1), None)
         return placed(self.grid, self.setting)
+
+    @property
+    def noising(self) -> Process:
+        """The process that is really followed: the chosen one, or for a sampler at a single noise level that level."""
+        if isinstance(self.sampler, SingleLevel):
+            return Held(level=self.score.noise_amplitude)
+        return self.process
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Dotted paths of what has no effect here."""
+        fields = {name: declarations(type(getattr(self, name))) for name in ("process", "grid")}
+        if isinstance(self.sampler, SingleLevel):
+            paths = {f"{family}.{name}" for family, names in fields.items() for name in names}
+            return frozenset(paths - {"grid.steps", "grid.values"} | {"score.shared"})
+        return frozenset({"score.noise_amplitude"})
 
     @property
     def setting(self) -> Setting:
@@ -93,9 +117,20 @@ class Experiment(Component):
         return self.score.by_mode(self.observation)
 
     @property
+    def is_exact(self) -> bool:
+        """Whether the score is that of the noised data, of which alone there is a first-order theory."""
+        return self.score.is_exact(self.observation)
+
+    @property
     def calls(self) -> int:
         """Score evaluations of the whole run (NFE)."""
         return self.sampler.total_calls(self.process, self.grid.times(self.process))
+
+
+@lru_cache(maxsize=64)
+def _steady(step_size: float, steps: int) -> Times:
+    """Times that count down to zero by equal steps."""
+    return step_size * torch.arange(steps, -1, -1, dtype=torch.float64)
 
 
 def applicable(process: Process, times: Times) -> list[type[Sampler]]:
@@ -121,10 +156,13 @@ def with_kind(experiment: Experiment, path: str, chosen: Component) -> Experimen
         sampler = applicable(process, grid.times(process))[0]()
     observation: Observation = parts.get("observation", experiment.observation)
     score: ScoreModel = parts.get("score", experiment.score)
-    if path != "score" and score.refusal(observation):
+    unreached = not isinstance(sampler, SingleLevel) and score.unreached(process, grid.times(process))
+    if path == "score" and unreached:
+        grid = _inside(grid, process)
+    elif path != "score" and (score.refusal(observation) or unreached):
         score = Exact()
     if isinstance(grid, Adapted):
-        grid = grid.suited(sampler, by_mode=score.by_mode(observation))
+        grid = grid.suited(sampler, exact=score.is_exact(observation))
     return dataclasses.replace(experiment, **{**parts, "score": score, "grid": grid, "sampler": sampler})
 
 
@@ -145,6 +183,16 @@ def fitted(grid: TimeGrid, process: Process) -> TimeGrid:
             if _fits(candidate, process):
                 return candidate
     return grid if _fits(grid, process) else Uniform(steps=steps_of(grid), start=start, stop=stop)
+
+
+def _inside(grid: TimeGrid, process: Process) -> TimeGrid:
+    """The grid begun a little later, where there is some signal."""
+    start, stop = (float(grid.times(process)[end]) for end in (0, -1))
+    if isinstance(grid, Spaced) and 0.99 * start > grid.stop:
+        candidate = dataclasses.replace(grid, start=0.99 * start)
+        if _fits(candidate, process):
+            return candidate
+    return Uniform(steps=steps_of(grid), start=0.99 * start, stop=min(stop, 0.98 * start))
 
 
 def steps_of(grid: TimeGrid) -> int:

@@ -28,6 +28,7 @@ from kernels.samplers import (
     ExponentialIntegrator,
     ReverseEuler,
     Sampler,
+    SingleLevel,
     TabulatedEulerMaruyama,
 )
 from kernels.scores import Exact
@@ -157,6 +158,11 @@ def optimize(
     for is not defined for this experiment, or its data cannot be read.
     """
     begin = time.perf_counter()
+    if isinstance(experiment.sampler, SingleLevel):
+        kind = type(experiment.sampler).__name__
+        raise ValueError(
+            f"{kind} stays at one noise level and has no grid to improve; choose a sampler of a diffusion."
+        )
     data, by_mode = experiment.data, experiment.by_mode
     law = data.law
     check_objective(request.objective, law)
@@ -224,7 +230,7 @@ def _by_density(experiment: Experiment, request: Request, law: Gaussian, begin: 
         raise ValueError(
             f"method density needs a sampler with a first-order expansion, got {type(sampler).__name__}; use exact."
         )
-    if experiment.by_mode:
+    if not experiment.is_exact:
         raise ValueError(
             f"method density needs the score of the noised data, got {type(experiment.score).__name__}, whose errors "
             "have no first-order expansion; use exact."

@@ -24,7 +24,8 @@ from kernels.nodes import (
 )
 from kernels.observations import Conditioned
 from kernels.problem import Problem
-from kernels.run import Steps, Transition, accumulate, transitions, variances
+from kernels.run import Steps, Transition, accumulate, accumulate_equal, transitions, variances
+from kernels.samplers import Kinetic, SingleLevel
 from kernels.stochasticity import Constant
 
 SNAPSHOTS = 100
@@ -133,6 +134,7 @@ class Solution:
 
     def __init__(self, experiment: Experiment, runs: tuple[Float64[Tensor, " _"], ...], snapshots: int) -> None:
         self.experiment = experiment
+        self._process = experiment.noising
         self.runs = runs
         self._data = experiment.data
         self.law = self._data.law
@@ -165,30 +167,36 @@ class Solution:
 
     def _values(self, sampled: Conditioned) -> Tensor:
         data, eigenvalues = sampled.law, sampled.law.variance
-        process, sampler = self.experiment.process, self.experiment.sampler
+        process, sampler = self._process, self.experiment.sampler
         problem = Problem(data, process, self.experiment.score.fit(sampled))
-        steps = Steps.along(*self.runs)
+        # Steps at one level are all alike.
+        alone = isinstance(sampler, SingleLevel)
+        steps = Steps.along(*((self.runs[0][-2:],) if alone else self.runs))
         moves = transitions(sampler, problem, steps)
-        self._unstable.append((eigenvalues, _overshoots(moves, problem, steps)))
-        gain, noise, shift, defect = self._composed(moves)
+        overshoots = _spirals_out(moves) if isinstance(sampler, Kinetic) else _overshoots(moves, problem, steps)
+        self._unstable.append((eigenvalues, overshoots))
+        gain, push, noise, shift, defect = self._composed(moves)
         starts = torch.stack([run[0] for run in self.runs])
         first, exact = variances(problem, starts), variances(problem, self.times)
         start = self.experiment.start.deviation(data, process, starts.unsqueeze(-1))
         ratio = exact / first
-        forgotten = self._forgotten(eigenvalues, starts, ratio)
-        square = gain.square()
+        kept = ratio * self._forgotten(eigenvalues, starts, ratio)
+        square, pushed = gain.square(), push.square()
+        # A velocity that starts at rest lacks its exact variance, which is 1.
+        rest = -pushed if self.experiment.start.at_rest else torch.zeros_like(pushed)
+        noise = noise + pushed
         values = torch.stack(
             [
                 eigenvalues.expand_as(exact),
                 exact,
-                square * start.variance + defect,
-                square * (first + start.variance) + noise,
+                square * start.variance + rest + defect,
+                square * (first + start.variance) + rest + noise,
                 gain * start.mean + shift,
                 defect,
                 square * first + noise,
                 shift.expand_as(exact),
-                ratio * forgotten * start.variance,
-                (ratio * forgotten).sqrt() * start.mean,
+                kept * start.variance - self._missing(eigenvalues, starts),
+                kept.sqrt() * start.mean,
             ]
         )
         # inf - inf and inf * 0 only arise where a scheme has blown up.
@@ -196,7 +204,11 @@ class Solution:
 
     def _forgotten(self, eigenvalues: Tensor, starts: Tensor, ratio: Tensor) -> Tensor:
         """What noise makes a deviation of the variance lose beside the flow, by column; `ratio` is the flow's part."""
-        process, limit = self.experiment.process, self.experiment.sampler.limit_stochasticity
+        process, sampler = self._process, self.experiment.sampler
+        limit = sampler.limit_stochasticity
+        if isinstance(sampler, SingleLevel):
+            stationary = eigenvalues + process.sigma(self.times[-1]).square()
+            return sampler.kept(stationary, (starts - self.times).unsqueeze(-1)).square()
         if isinstance(limit, Constant):
             # At the start itself, where there may be no signal, nothing has been forgotten.
             shrunk = torch.where(self.times == starts, 1.0, process.alpha(starts) / process.alpha(self.times))
@@ -207,30 +219,44 @@ class Solution:
         pairs = torch.stack([process.noise_ratio(starts).unsqueeze(-1), ratios], 1)
         return torch.stack([limit.forgotten(eigenvalues, pair)[-1] for pair in pairs]).exp()
 
-    def _composed(self, moves: Transition) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Gain, noise, shift and defect of the state itself, by column."""
+    def _missing(self, eigenvalues: Tensor, starts: Tensor) -> Tensor:
+        """What the exact dynamics lack where a velocity starts at rest, by column."""
+        sampler = self.experiment.sampler
+        if not isinstance(sampler, SingleLevel) or not self.experiment.start.at_rest:
+            return torch.zeros((), dtype=torch.float64)
+        stationary = eigenvalues + self._process.sigma(self.times[-1]).square()
+        return sampler.from_velocity(stationary, (starts - self.times).unsqueeze(-1)).square()
+
+    def _composed(self, moves: Transition) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Gain, what a velocity adds, noise, shift and defect of the state itself, by column."""
         if len(self.runs) == 1:
-            whole, ends = accumulate(moves, self._snapshots)
+            whole, ends = self._accumulated(moves, 0, len(self.runs[0]) - 1)
             self.ends = [0, *ends]
             still = torch.zeros_like(whole.gain[0, 0, :1])
             return (
                 torch.cat([still + 1, whole.gain[0, 0]]),
+                _pushes(torch.cat([still, whole.gain[0, -1]]), whole),
                 torch.cat([still, whole.noise[0, 0]]),
                 still if whole.shift is None else torch.cat([still, whole.shift[0]]),
                 torch.cat([still, whole.defect[0, 0]]),
             )
         ends = torch.tensor([len(run) - 1 for run in self.runs]).cumsum(0).tolist()
         parts = [
-            accumulate(moves[end - len(run) + 1 : end], self._snapshots)[0][-1]
-            for run, end in zip(self.runs, ends, strict=True)
+            self._accumulated(moves, end - len(run) + 1, end)[0][-1] for run, end in zip(self.runs, ends, strict=True)
         ]
         still = torch.zeros_like(parts[0].gain[0, 0]).unsqueeze(0)
         return (
             torch.stack([part.gain[0, 0] for part in parts]),
+            torch.stack([_pushes(part.gain[0, -1], part) for part in parts]),
             torch.stack([part.noise[0, 0] for part in parts]),
             torch.stack([still[0] if part.shift is None else part.shift[0] for part in parts]),
             torch.stack([part.defect[0, 0] for part in parts]),
         )
+
+    def _accumulated(self, moves: Transition, begin: int, end: int) -> tuple[Transition, list[int]]:
+        if isinstance(self.experiment.sampler, SingleLevel):
+            return accumulate_equal(moves, end - begin, self._snapshots)
+        return accumulate(moves[begin:end], self._snapshots)
 
     def _distances(self, terms: Terms) -> list[Times]:
         sums = self._sampled.sums(terms)
@@ -238,7 +264,7 @@ class Solution:
 
     def _source_terms(self, values: Tensor, columns: Tensor) -> Pairs:
         """The squares that make the four distances."""
-        process, times = self.experiment.process, self.times[columns].unsqueeze(-1)
+        process, times = self._process, self.times[columns].unsqueeze(-1)
         lost = process.signal_lost(times)
         short = -lost / (1 + process.alpha(times)) * self._mean
         eigenvalue, exact = values[EIGENVALUE], values[EXACT]
@@ -286,7 +312,7 @@ class Solution:
     def followed(self, ranks: list[int]) -> Followed:
         """Laws of chosen modes, by rank, along the way."""
         values = self._sampled.at([int(self.levels.position[rank]) for rank in ranks])
-        alpha = self.experiment.process.alpha(self.times).unsqueeze(-1)
+        alpha = self._process.alpha(self.times).unsqueeze(-1)
         mean = self.law.mean[ranks]
         exact = (mean * alpha).expand_as(values[MEAN])
         sampled = exact + values[MEAN] if self._by_mode else mean * (alpha + values[MEAN])
@@ -296,7 +322,7 @@ class Solution:
         """Distances, divergences and the errors mode by mode, at the last column."""
         sources, at_levels = self._final
         values = at_levels[:, self.levels.position]
-        process, stop = self.experiment.process, self.times[-1]
+        process, stop = self._process, self.times[-1]
         lost, noise = process.signal_lost(stop), process.sigma(stop).square()
         eigenvalue, mean = self.law.variance, self.law.mean
         deviation = values[DEVIATION] + noise - lost * eigenvalue
@@ -322,6 +348,11 @@ class Solution:
         return ~unstable[order][nearest][self.levels.position]
 
 
+def _pushes(last: Tensor, whole: Transition) -> Tensor:
+    """The part of the second component in the first, if there is one."""
+    return last if whole.gain.shape[0] == 2 else torch.zeros_like(last)
+
+
 def _overshoots(moves: Transition, problem: Problem, steps: Steps) -> Bool[Tensor, " nodes"]:
     """Whether a step turns a deviation around and makes it larger, in units of the exact deviation."""
     gain = moves.gain[0, 0]
@@ -337,6 +368,15 @@ def _overshoots(moves: Transition, problem: Problem, steps: Steps) -> Bool[Tenso
     gain = torch.where(gain[rows] < -ROUNDING, gain[rows], 0.0)
     before, after = problem.exact_variance(steps.t0[rows]), problem.exact_variance(steps.t1[rows])
     return (gain.square() * before > after).any(0)
+
+
+def _spirals_out(moves: Transition) -> Bool[Tensor, " nodes"]:
+    """Whether a step of position and velocity makes some deviation larger, time after time."""
+    (a, b), (c, d) = moves.gain[:, :, 0]
+    half, product = 0.5 * (a + d), a * d - b * c
+    spread = half.square() - product
+    largest = torch.where(spread >= 0, half.abs() + spread.clamp_min(0).sqrt(), product.clamp_min(0).sqrt())
+    return largest > 1
 
 
 def _is_resolved(values: Tensor, tail: Tensor) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor
 from kernels.affine import Affine, FreshNoise
 from kernels.arrays import Anything, Times
 from kernels.problem import Problem
-from kernels.samplers import OneStep, Sampler, TwoStep
+from kernels.samplers import Kinetic, OneStep, Sampler, TwoStep
 
 Matrix = Float64[Tensor, "row column *rest"]
 Vector = Float64[Tensor, "row *rest"]
@@ -141,6 +141,11 @@ def transitions(sampler: Sampler, problem: Problem, steps: Steps) -> Transition:
         shift = drift(moved)[None] if has_mean else None
         return Transition((1 + small)[None, None], shift, noise[None, None], defect[None, None])
 
+    if isinstance(sampler, Kinetic):
+        noise = FreshNoise(2, center)
+        x, velocity = Affine(1.0, (0.0, 0.0), 0.0, center), Affine(0.0, (0.0, 1.0), 0.0, center)
+        return _kinetic(*sampler.step(x, velocity, t0, t1, problem, noise), exact0, change, drift, full)
+
     method = cast(TwoStep, sampler)
     x, former = Affine(1.0, (0.0, 0.0), 0.0, center), Affine(0.0, (0.0, 1.0), mean if has_mean else 0.0, center)
     # What is remembered is a prediction of the data, centered at their mean.
@@ -155,6 +160,40 @@ def transitions(sampler: Sampler, problem: Problem, steps: Steps) -> Transition:
     defect = torch.stack([torch.stack([error * (2 * root1 + error), cross]), torch.stack([cross, zero])])
     shift = torch.stack([drift(moved), full((output.unit * alpha0 - 1) * mean + output.shift)]) if has_mean else None
     return Transition(gain, shift, torch.zeros_like(defect), defect)
+
+
+def _kinetic(
+    position: Affine,
+    velocity: Affine,
+    exact: Tensor,
+    change: Tensor,
+    drift: Callable[[Affine], Tensor],
+    full: Callable[[Tensor | float], Tensor],
+) -> Transition:
+    """The transition of position and velocity, whose exact covariance is diagonal, 1 in the velocity."""
+    own, push = full(_less_identity(position)), full(position.gains[1])
+    pull, slowed = full(velocity.gains[0]), full(velocity.gains[1]) - 1
+    noise = torch.stack(
+        [
+            torch.stack([full(position.variance), full(_covariance(position, velocity))]),
+            torch.stack([full(_covariance(position, velocity)), full(velocity.variance)]),
+        ]
+    )
+    cross = exact * pull * (1 + own) + push * (1 + slowed)
+    defect = noise + torch.stack(
+        [
+            torch.stack([exact * own * (own + 2) + push.square() - change, cross]),
+            torch.stack([cross, exact * pull.square() + slowed * (slowed + 2)]),
+        ]
+    )
+    gain = torch.stack([torch.stack([1 + own, push]), torch.stack([pull, 1 + slowed])])
+    moved = drift(position)
+    return Transition(gain, torch.stack([moved, full(velocity.shift)]) if bool(moved.any()) else None, noise, defect)
+
+
+def _covariance(a: Affine, b: Affine) -> Tensor | float:
+    shared = a.noise.keys() & b.noise.keys()
+    return sum((a.noise[j][0] * b.noise[j][0] * a.noise[j][1] for j in shared), 0.0)
 
 
 def _less_identity(moved: Affine) -> Tensor | float:
@@ -190,6 +229,31 @@ def _compose_blocks(steps: Transition, first: int, length: int, blocks: int) -> 
     return head if blocks == 1 else _join(head, _composed(steps[first:], length, blocks - 1))
 
 
+def accumulate_equal(step: Transition, total: int, most: int) -> tuple[Transition, list[int]]:
+    """What `accumulate` gives for this many steps that are all alike."""
+    length = -(-total // most)
+    blocks = -(-total // length)
+    first = total - (blocks - 1) * length
+    head, ends = repeated(step, first), [first + k * length for k in range(blocks)]
+    if blocks == 1:
+        return head, ends
+    block = repeated(step, length).map(lambda part: part.expand(*part.shape[:-2], blocks - 1, part.shape[-1]))
+    return accumulate(_join(head, block), blocks)[0], ends
+
+
+def repeated(step: Transition, count: int) -> Transition:
+    """One step, `count` > 0 times over, by squaring."""
+    result, power = None, step
+    while count:
+        if count % 2:
+            result = power if result is None else result.then(power)
+        count //= 2
+        if count:
+            power = power.then(power)
+    assert result is not None
+    return result
+
+
 def _whole(steps: Transition) -> Transition:
     """All steps as one, neighbors first: the fewest operations one after the other."""
     while (count := steps.steps) > 1:
@@ -208,18 +272,37 @@ def _composed(steps: Transition, length: int, count: int) -> Transition:
     return composed
 
 
-def _join(a: Transition, b: Transition) -> Transition:
-    shift = None if a.shift is None or b.shift is None else torch.cat([a.shift, b.shift], -2)
+def joined_steps(parts: list[Transition]) -> Transition:
+    """Transitions one after the other, along the axis of steps."""
+    shifts = [part.shift for part in parts if part.shift is not None]
     return Transition(
-        torch.cat([a.gain, b.gain], -2), shift, torch.cat([a.noise, b.noise], -2), torch.cat([a.defect, b.defect], -2)
+        torch.cat([part.gain for part in parts], -2),
+        torch.cat(shifts, -2) if len(shifts) == len(parts) else None,
+        torch.cat([part.noise for part in parts], -2),
+        torch.cat([part.defect for part in parts], -2),
     )
 
 
+def _join(a: Transition, b: Transition) -> Transition:
+    return joined_steps([a, b])
+
+
 def simulate(
-    sampler: Sampler, problem: Problem, times: Times, start: Float64[Tensor, "n modes"], rng: torch.Generator
+    sampler: Sampler,
+    problem: Problem,
+    times: Times,
+    start: Float64[Tensor, "n modes"],
+    rng: torch.Generator,
+    *,
+    at_rest: bool = True,
 ) -> Float64[Tensor, "n modes"]:
-    """Carry points through all steps: the same step as the exact law's, on points."""
+    """Carry points through all steps: the same step as the exact law's, on points.
+
+    A velocity, where there is one, starts at rest, or from its exact law.
+    """
     x, former, before = start, torch.zeros_like(start), times[0]
+    if isinstance(sampler, Kinetic) and not at_rest:
+        former = torch.randn(start.shape, dtype=start.dtype, generator=rng)
 
     def noise(variance: Tensor) -> Tensor:
         return variance.sqrt() * torch.randn(start.shape, dtype=start.dtype, generator=rng)
@@ -227,6 +310,8 @@ def simulate(
     for t0, t1 in pairwise(times):
         if isinstance(sampler, OneStep):
             x = sampler.step(x, t0, t1, problem, noise)
+        elif isinstance(sampler, Kinetic):
+            x, former = sampler.step(x, former, t0, t1, problem, noise)
         else:
             x, former = cast(TwoStep, sampler).step(x, former, before, t0, t1, problem)
             before = t0

@@ -15,10 +15,13 @@ from kernels.nodes import Levels, Panel, direct, reduced
 from kernels.observations import Conditioned
 from kernels.param import Component, Number, declarations, varied
 from kernels.report import solve
+from kernels.samplers import Kinetic, SingleLevel
 from kernels.spectra.base import ModelSpectrum
 
 # Eigenvalues times steps up to which nothing is interpolated.
 DIRECT = 24_000
+# Every step of a run at one level is kept to be differentiated: beyond, there would be no end of memory.
+MOST_STEPS = 20_000
 
 
 @lru_cache(maxsize=128)
@@ -31,13 +34,22 @@ def sensitivities(experiment: Experiment) -> dict[str, float]:
     Errors: `ValueError` where the data cannot be read.
     """
     leaves: dict[str, Tensor] = {}
-    parts: dict[str, Any] = {"score": experiment.score, "start": experiment.start}
-    for family in ("process", "grid", "sampler"):
+    sampler = experiment.sampler
+    if isinstance(sampler, Kinetic) or (isinstance(sampler, SingleLevel) and len(experiment.times) > MOST_STEPS):
+        return {}
+    parts: dict[str, Any] = {}
+    for family in ("process", "score", "grid", "sampler", "start"):
         parts[family] = _leafed(getattr(experiment, family), family, leaves)
     of_law: dict[str, Tensor] = {}
     with torch.enable_grad():
         sampled = _sampled(experiment, of_law)
-        times = experiment.times if isinstance(experiment.grid, Adapted) else parts["grid"].levels(parts["process"])
+        if isinstance(experiment.sampler, SingleLevel):
+            parts["process"] = varied(experiment.noising, level=parts["score"].noise_amplitude)
+            times = parts["sampler"].step_size * torch.arange(len(experiment.times) - 1, -1, -1, dtype=torch.float64)
+        elif isinstance(experiment.grid, Adapted):
+            times = experiment.times
+        else:
+            times = parts["grid"].levels(parts["process"])
     course = Course(
         parts["process"], parts["sampler"], parts["score"], parts["start"], times, None, None, to_zero=False
     )

@@ -2,18 +2,21 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 from kernels.arrays import Anything
 from kernels.gaussian import Gaussian
-from kernels.param import Component
+from kernels.param import NONNEGATIVE, Component, param
 from kernels.processes import Process
 
 
 @dataclass(frozen=True, kw_only=True)
 class Start(Component, ABC):
-    """The law that the sampler is started from."""
+    """The law that the sampler is started from; a velocity, where there is one, starts `at_rest` or from its own."""
+
+    at_rest: ClassVar[bool] = True
 
     @abstractmethod
     def deviation(self, data: Gaussian, process: Process, t: Anything) -> Gaussian:
@@ -26,6 +29,7 @@ class Marginal(Start):
 
     formula = "x ~ N(α μ, α² λ + σ²)"
     source = "the reference in which no initialization error is made"
+    at_rest = False
 
     def deviation(self, data: Gaussian, process: Process, t: Anything) -> Gaussian:
         return Gaussian(torch.zeros_like(data.mean), torch.zeros_like(data.variance))
@@ -43,4 +47,18 @@ class Noise(Start):
         return Gaussian(-alpha * data.mean, -alpha.square() * data.variance)
 
 
-STARTS = (Noise, Marginal)
+@dataclass(frozen=True, kw_only=True)
+class Isotropic(Start):
+    """A Gaussian of a width that one chooses; 0 is a point."""
+
+    formula = "x ~ N(0, c²)"
+    source = "any other guess at the law at the start"
+    width: float = param(1.0, "c", (0.01, 100.0), "standard deviation", domain=NONNEGATIVE, log=True)
+
+    def deviation(self, data: Gaussian, process: Process, t: Anything) -> Gaussian:
+        alpha = process.alpha(t)
+        exact = alpha.square() * data.variance + process.sigma(t).square()
+        return Gaussian(-alpha * data.mean, self.width**2 - exact)
+
+
+STARTS = (Noise, Marginal, Isotropic)

@@ -92,7 +92,7 @@ ON_VP = "noise levels sigma/alpha from 0 to 152.167; choose a time inside."
 VP_ONLY = "needs a variance-preserving process (VPLinear or VPCosine)"
 FITTING_EDM = (
     "samplers that apply here: EulerMaruyama, ShapedEulerMaruyama, TabulatedEulerMaruyama, DDIM, DDPM, Heun, EDMHeun, "
-    "RungeKutta4, DPMSolverPP2M."
+    "RungeKutta4, DPMSolverPP2M, Langevin, UnderdampedLangevin."
 )
 ANY_NUMBER = "must be a number such as 0.02, 5e-3, 1/50 or 2^-6"
 NO_PATH = "no file chosen; give the path of a .npy, .npz, .csv or .txt file"
@@ -103,7 +103,7 @@ SENTENCES: dict[str, str] = {
     "Custom, EigenvalueFile, SampleFile, ImageFolder, Texture, got 'Powerlaw'.",
     "sampler=DIMM": "Experiment.sampler must be one of DDIM, DDPM, EulerMaruyama, ShapedEulerMaruyama, "
     "TabulatedEulerMaruyama, ExponentialIntegrator, AncestralVP, "
-    "Heun, EDMHeun, RungeKutta4, FlowEuler, DPMSolverPP2M, got 'DIMM'.",
+    "Heun, EDMHeun, RungeKutta4, FlowEuler, DPMSolverPP2M, Langevin, UnderdampedLangevin, got 'DIMM'.",
     "process=": "Experiment.process must be one of VPLinear, VPCosine, VEGeometric, EDM, Brownian, FlowMatching, "
     "got ''.",
     "spectrm=PowerLaw": "there is no 'spectrm' in an experiment; known are spectrum, start, score, observation, "
@@ -111,7 +111,7 @@ SENTENCES: dict[str, str] = {
     "=3": "there is no '' in an experiment; known are spectrum, observation, process, score, grid, sampler, start.",
     "spectrum.mods=3": "PowerLaw has no parameter 'mods'; known are modes, mean, decay, scale.",
     "grid=Karras grid.roh=5": "Karras has no parameter 'roh'; known are rho, steps, start, stop, to_zero.",
-    "score.x=1": "Exact has no parameter 'x'; known are none.",
+    "score.x=1": "Exact has no parameter 'x'; known are noise_amplitude.",
     # values outside their domains
     "sampler.stochasticity=-1": "EulerMaruyama.stochasticity (ε) must lie in [0, inf), got -1.0.",
     "sampler=DDIM sampler.eta=1.5": "DDIM.eta (η) must lie in [0, 1], got 1.5.",
@@ -142,10 +142,11 @@ SENTENCES: dict[str, str] = {
     "process=EDM sampler=AncestralVP": f"AncestralVP {VP_ONLY}, got EDM with Uniform; {FITTING_EDM}",
     "sampler=FlowEuler": "FlowEuler needs the process FlowMatching, got VPLinear with Uniform; samplers that apply "
     "here: EulerMaruyama, ShapedEulerMaruyama, TabulatedEulerMaruyama, ExponentialIntegrator, DDIM, DDPM, AncestralVP, "
-    "Heun, EDMHeun, RungeKutta4, DPMSolverPP2M.",
+    "Heun, EDMHeun, RungeKutta4, DPMSolverPP2M, Langevin, UnderdampedLangevin.",
     "process=FlowMatching": "EulerMaruyama with noise needs a finite diffusion coefficient at its first time; set "
     "grid.start below the end of the process, or choose EulerMaruyama with sampler.stochasticity=0, got FlowMatching "
-    "with Uniform; samplers that apply here: DDIM, DDPM, Heun, RungeKutta4, FlowEuler, DPMSolverPP2M.",
+    "with Uniform; samplers that apply here: DDIM, DDPM, Heun, RungeKutta4, FlowEuler, DPMSolverPP2M, "
+    "Langevin, UnderdampedLangevin.",
     # session files
     "missing.toml": "missing.toml: cannot be read: no such file or directory.",
     "folder": "folder: cannot be read: is a directory.",
@@ -211,7 +212,10 @@ def test_bad_input_is_answered_by_one_sentence(here: Path, words: str) -> None:
         ("optimise", "'optimise' is neither a session file nor a command; did you mean `wasserscope optimize`?"),
         ("rnu", "'rnu' is neither a session file nor a command; did you mean `wasserscope run`?"),
         ("doctr", "'doctr' is neither a session file nor a command; did you mean `wasserscope doctor`?"),
-        ("xyz.toml", "'xyz.toml' is neither a session file nor a command; commands are run, optimize, list, doctor."),
+        (
+            "xyz.toml",
+            "'xyz.toml' is neither a session file nor a command; commands are run, optimize, replicate, list, doctor.",
+        ),
     ],
 )
 def test_a_command_that_is_none_is_answered_by_one_sentence(here: Path, words: str, sentence: str) -> None:
@@ -312,7 +316,17 @@ def test_a_folder_without_a_name_is_refused(here: Path) -> None:
 
 def test_the_json_has_the_documented_keys() -> None:
     found = numbers("spectrum.modes=3")
-    assert list(found) == ["experiment", "calls", "wasserstein2", "kl", "frechet", "is_stable", "modes", "expansion"]
+    assert list(found) == [
+        "experiment",
+        "calls",
+        "wasserstein2",
+        "kl",
+        "frechet",
+        "is_stable",
+        "modes",
+        "expansion",
+        "learning",
+    ]
     assert list(found["wasserstein2"]) == ["total", "discretization", "initialization", "truncation"]
     by_mode = ["eigenvalue", "mean", "variance", "error", "mean_error", "share", "is_stable"]
     assert list(found["modes"]) == by_mode
@@ -1066,7 +1080,7 @@ def test_the_doctor_knows_every_dependency() -> None:
 HELPS = """
 import contextlib, io, sys
 from explorer.cli import main
-commands = [[command, "--help"] for command in ("run", "optimize", "list", "doctor")]
+commands = [[command, "--help"] for command in ("run", "optimize", "replicate", "list", "doctor")]
 for words in (["--help"], *commands, ["--version"]):
     with contextlib.redirect_stdout(io.StringIO()) as said:
         try:

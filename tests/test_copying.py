@@ -116,7 +116,7 @@ def test_the_python_text_in_full() -> None:
         "    spectrum=spectra.LogUniform(mean=0.0, modes=3, condition=100.0, scale=1.0),",
         "    observation=observations.Unobserved(),",
         "    process=processes.EDM(sigma_max=80.0),",
-        "    score=scores.Exact(),",
+        "    score=scores.Exact(noise_amplitude=0.1),",
         "    grid=grids.LogUniform(steps=50, start=80.0, stop=0.002, to_zero=False),",
         "    sampler=samplers.EulerMaruyama(stochasticity=1.0),",
         "    start=starts.Noise(),",
@@ -131,6 +131,7 @@ def test_the_command_in_full() -> None:
     assert as_command(experiment) == (
         "wasserscope run spectrum=Custom spectrum.mean=0.0 spectrum.eigenvalues=1.0,0.5 "
         "observation=Unobserved process=VPLinear process.beta_min=0.1 process.beta_max=20.0 score=Exact "
+        "score.noise_amplitude=0.1 "
         "grid=AlignYourSteps grid.steps=10 grid.model=SD1.5 "
         "grid.to_zero=false sampler=EulerMaruyama sampler.stochasticity=1.0 start=Noise"
     )

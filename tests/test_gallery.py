@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from explorer.cli import read_session
@@ -11,12 +12,14 @@ from explorer.gallery import FOLDER, sessions
 from explorer.plots import PLOTS, Plot
 from explorer.session import Session, from_text, items, load, to_text
 from kernels.analyses.ablation import ablation
+from kernels.analyses.learning import learning, learning_sweep
 from kernels.analyses.sweep import numeric_paths, sweep
 from kernels.experiment import Experiment
 from kernels.grids import Karras, LogUniform, Shifted, Spaced
+from kernels.pipeline import replicate
 from kernels.report import report
 from kernels.samplers import DDPM, EulerMaruyama, Sampler
-from kernels.spectra import Custom
+from kernels.spectra import Custom, PowerLaw
 from kernels.starts import Marginal
 
 FILES = {path.name: path for path in FOLDER.glob("*.toml")}
@@ -35,6 +38,15 @@ def with_steps(experiment: Experiment, steps: int) -> Experiment:
     grid = experiment.grid
     assert isinstance(grid, Spaced)
     return replace(experiment, grid=replace(grid, steps=steps))
+
+
+LEARNED = "08-learned-score.toml"
+# What a plot that shows nothing says, by session; and for scores that are exact.
+EMPTY = {
+    "04-flow-matching.toml": ("has no stochasticity",),
+    LEARNED: ("has no stochasticity", "it has no grid"),
+}
+UNLEARNED = {True: ("need a learned score", "is not trained step by step"), False: ()}
 
 
 # ------------------------------------------------------------------------------------------------ every session
@@ -80,8 +92,8 @@ def test_a_session_computes(name: str) -> None:
 @pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.name)
 def test_a_session_draws(name: str, plot: Plot) -> None:
     figure = plot.draw(opened(name))
-    # The gallery has something to see in every plot, but for a sampler that has no stochasticity.
-    assert figure.marks or (name == "04-flow-matching.toml" and "has no stochasticity" in figure.note)
+    # The gallery has something to see in every plot, but for what a session has nothing of.
+    assert figure.marks or any(reason in figure.note for reason in EMPTY.get(name, ()) + UNLEARNED[name != LEARNED])
 
 
 @every_file
@@ -218,6 +230,29 @@ def test_the_diffusion_error_of_the_comparison(sampler: Sampler) -> None:
     start, stop = experiment.grid.start * math.sqrt(10), experiment.grid.stop / 100
     longer = replace(experiment, grid=LogUniform(steps=10_000, start=start, stop=stop))
     assert total(longer) == pytest.approx(0.00088146841, abs=6e-12)
+
+
+# ------------------------------------------------------------------------------------------ 08: a learned score
+
+
+def test_every_source_of_learning_is_seen() -> None:
+    session = opened(LEARNED)
+    found = learning(session.experiment)
+    parts = (found.amplitude, found.bias - found.amplitude, found.generalization, found.optimization)
+    assert min(parts) > 0.1 * found.total
+    assert found.note == ""
+    swept = learning_sweep(session.experiment, session.swept)
+    # The noise amplitude has an optimum inside its range, and the session is near it.
+    best = float(swept.values[np.nanargmin(swept.total)])
+    score = session.experiment.score
+    assert score.noise_amplitude == pytest.approx(best, rel=0.3)
+
+
+def test_replicas_agree_with_the_theory() -> None:
+    # Small, so that replicas are quick.
+    experiment = replace(opened(LEARNED).experiment, spectrum=PowerLaw(modes=4, decay=0.7))
+    found, expected = replicate(experiment, 64), learning(experiment).total
+    assert found.mean == pytest.approx(expected, abs=3 * found.standard_error + 0.03 * expected)
 
 
 def test_the_gallery_lies_beside_the_program() -> None:

@@ -137,7 +137,8 @@ def equal(values: object) -> object:
 
 def test_names_are_unique_and_every_plot_has_a_place() -> None:
     assert len(BY_NAME) == len(PLOTS)
-    assert list(dict.fromkeys(plot.tab for plot in PLOTS)) == ["Error", "Budget", "Spectrum", "Process", "Sweep"]
+    tabs = ["Error", "Budget", "Spectrum", "Process", "Sweep", "Learning", "Langevin"]
+    assert list(dict.fromkeys(plot.tab for plot in PLOTS)) == tabs
     for plot in PLOTS:
         assert plot.name.isidentifier()
         assert plot.title
@@ -240,7 +241,9 @@ def test_a_plot_is_a_pure_function_of_the_session(plot: Plot, name: str) -> None
 
 OF_DATA = [plot.name for plot in PLOTS if plot.name not in {"process", "grid", "snr"}]
 # These show the experiment and nothing beside it.
-ALONE = {"paths", "budget", "steps", "theory", "stochasticity"}
+ALONE = {"paths", "budget", "steps", "theory", "stochasticity"} | {
+    plot.name for plot in PLOTS if plot.tab in {"Learning", "Langevin"}
+}
 
 
 @pytest.mark.parametrize("name", OF_DATA)

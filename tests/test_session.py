@@ -45,6 +45,7 @@ from kernels.samplers import (
     Heun,
     Sampler,
 )
+from kernels.scores import Empirical
 from kernels.spectra import Custom, EigenvalueFile, ImageFolder, Isotropic, PowerLaw, Texture
 from kernels.starts import Marginal
 from tests import strategies
@@ -115,7 +116,7 @@ def test_a_saved_session_is_text_that_a_person_can_read(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------- refusals
 
-KNOWN = "budgets, experiment, files, followed, grids, pins, samplers, stops, swept, version"
+KNOWN = "budgets, experiment, files, followed, grids, measured, pins, samplers, stops, swept, training, version"
 NUMBERS = "stops, budgets and followed modes must be nonnegative numbers"
 WHOLE = "budgets and followed modes must be whole numbers"
 
@@ -152,7 +153,7 @@ REFUSED = {
     "version = 1\nsamplers = [3]": "Experiment.sampler must be a table with a kind, got 3.",
     "version = 1\nsamplers = [{kind = 'Karras'}]": "Experiment.sampler must be one of EulerMaruyama, "
     "ShapedEulerMaruyama, TabulatedEulerMaruyama, ExponentialIntegrator, DDIM, DDPM, AncestralVP, Heun, EDMHeun, "
-    "RungeKutta4, FlowEuler, DPMSolverPP2M, "
+    "RungeKutta4, FlowEuler, DPMSolverPP2M, Langevin, UnderdampedLangevin, "
     "got 'Karras'.",
     "version = 1\ngrids = [{kind = 'Karras', rho = 0}]": "Karras.rho (ρ) must lie in (0, inf), got 0.0.",
     "version = 1\npins = [1]": "the experiment must be a table of names and values, got 1.",
@@ -491,4 +492,6 @@ def test_what_differs_in_words(other: Experiment, text: str) -> None:
 def test_the_headline() -> None:
     session = Session(experiment=replace(VP, sampler=Heun()))
     assert headline(session, {"Heun": 0.123456789}) == "W₂ = 0.123457 with 100 score evaluations"
+    learned = Session(experiment=replace(session.experiment, score=Empirical()))
+    assert headline(learned, {"Heun": 0.5}) == "W₂ = 0.5 with 100 score evaluations of the mean score"
     assert headline(session, {}) == "W₂ = nan with 100 score evaluations"

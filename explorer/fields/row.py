@@ -4,7 +4,7 @@ from typing import Any
 
 from PyQt6.QtCore import QObject, QPoint, QPointF, QRect, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QContextMenuEvent, QGuiApplication, QMouseEvent, QPainter, QPaintEvent
-from PyQt6.QtWidgets import QGridLayout, QLabel, QMenu, QSizePolicy, QWidget
+from PyQt6.QtWidgets import QGraphicsOpacityEffect, QGridLayout, QLabel, QMenu, QSizePolicy, QWidget
 
 from explorer.fields import editor
 from explorer.fields.arrow import Arrow, arrow_width
@@ -54,6 +54,7 @@ class RowLabel(QLabel):
         super().__init__(f"{name}  {symbol}".rstrip(), parent)
         self._name, self._symbol = name, symbol
         self._changed = False
+        self._idle = False
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
 
     @property
@@ -68,6 +69,12 @@ class RowLabel(QLabel):
             self.setAccessibleDescription("changed from the default" if changed else "")
             self.update()
 
+    def set_idle(self, idle: bool) -> None:
+        """Show the label dimmed, or not."""
+        if idle != self._idle:
+            self._idle = idle
+            self.update()
+
     def sizeHint(self) -> QSize:
         return QSize(label_width(self, self._name, self._symbol), self.fontMetrics().height())
 
@@ -80,6 +87,7 @@ class RowLabel(QLabel):
 
     def paintEvent(self, a0: QPaintEvent | None) -> None:
         painter = QPainter(self)
+        painter.setOpacity(DIMMED if self._idle else 1.0)
         room = self.contentsRect().adjusted(gutter(self), 0, 0, 0)
         metrics = painter.fontMetrics()
         symbol = metrics.horizontalAdvance(self._symbol)
@@ -109,6 +117,7 @@ class Row(QWidget):
         self._declaration = declaration
         self._default: Any = kind.__dataclass_fields__[name].default
         self._value: Any = self._default
+        self._idle = False
         self._hub = hub
         self._haystack = f"{path} {spoken(name)} {declaration.symbol} {declaration.help} {title(kind)}".lower()
         self.label = RowLabel(spoken(name), declaration.symbol, self)
@@ -118,8 +127,7 @@ class Row(QWidget):
         if isinstance(declaration, Number) and not declaration.integer:
             self.arrow = Arrow(declaration, self.label.text(), self)
         self.label.setBuddy(self.field.controls[0])
-        self.field.describe(", ".join((*owners(path), self.label.text())), declaration.help)
-        self.label.setToolTip(self._tooltip())
+        self._describe()
         self._layout = QGridLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setHorizontalSpacing(2 * SPACING)
@@ -151,6 +159,19 @@ class Row(QWidget):
         """Show the derivative of log W2 in this number, or nothing."""
         if self.arrow is not None:
             self.arrow.set_slope(float(self._value), slope)
+
+    def set_idle(self, idle: bool) -> None:
+        """Show that the field has no effect at present, or that it has; it stays editable either way."""
+        if idle != self._idle:
+            self._idle = idle
+            self.label.set_idle(idle)
+            self.field.setGraphicsEffect(_dimming() if idle else None)
+            self._describe()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the field is shown as one without effect."""
+        return self._idle
 
     def refuse(self, sentence: str) -> None:
         """Show the last value again and say why the new one was refused."""
@@ -221,12 +242,27 @@ class Row(QWidget):
     def _sweep(self) -> None:
         self._hub.sweep_requested.emit(self.path)
 
+    def _describe(self) -> None:
+        help = f"{self._declaration.help}; {IDLE}" if self._idle else self._declaration.help
+        self.field.describe(", ".join((*owners(self.path), self.label.text())), help)
+        self.label.setToolTip(self._tooltip())
+
     def _tooltip(self) -> str:
         lines = [f"{self.label.text()}: {self._declaration.help}"]
+        if self._idle:
+            lines.append(IDLE)
         if isinstance(self._declaration, Number):
             kind = "whole numbers" if self._declaration.integer else "numbers"
             lines += [f"{kind} in {self._declaration.domain}", f"default {self._default!r}"]
         return "\n".join(lines)
 
 
+def _dimming() -> QGraphicsOpacityEffect:
+    effect = QGraphicsOpacityEffect()
+    effect.setOpacity(DIMMED)
+    return effect
+
+
 WIDEST = (1 << 24) - 1
+DIMMED = 0.5
+IDLE = "has no effect with this sampler"

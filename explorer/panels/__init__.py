@@ -1,5 +1,5 @@
 """The panels beside the plots: what is compared, what is pinned, the ablation table, the search, the swept number,
-the log.
+the training, the log.
 
 `set_value(session)` shows a session and emits nothing; a signal means that a person did something.
 """
@@ -11,6 +11,7 @@ from explorer.panels.log import LogHandler, LogPanel
 from explorer.panels.modes_bar import ModesBar
 from explorer.panels.pins import PinsPanel
 from explorer.panels.sweep_bar import SweepBar
+from explorer.panels.training_bar import TrainingBar
 
 __all__ = [
     "AblationPanel",
@@ -21,4 +22,5 @@ __all__ = [
     "ModesBar",
     "PinsPanel",
     "SweepBar",
+    "TrainingBar",
 ]

@@ -56,15 +56,15 @@ def grid_like(kind: type[TimeGrid], experiment: Experiment) -> TimeGrid:
 
 def refusal(experiment: Experiment, sampler: Sampler, grid: TimeGrid) -> str:
     """Why the experiment cannot be run with another sampler and grid, in one sentence; empty if it can."""
-    return _refusal(experiment.process, sampler, grid, by_mode=experiment.by_mode)
+    return _refusal(experiment.process, sampler, grid, exact=experiment.is_exact)
 
 
 @lru_cache(maxsize=1024)
-def _refusal(process: Process, sampler: Sampler, grid: TimeGrid, *, by_mode: bool) -> str:
+def _refusal(process: Process, sampler: Sampler, grid: TimeGrid, *, exact: bool) -> str:
     try:
         reason = sampler.refusal(process, grid.times(process))
         if not reason and isinstance(grid, Adapted):
-            reason = grid.refusal(sampler, by_mode=by_mode)
+            reason = grid.refusal(sampler, exact=exact)
     except ValueError as error:
         return str(error)
     return f"{reason}." if reason else ""

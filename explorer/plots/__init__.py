@@ -6,12 +6,16 @@ from explorer.plots import (
     by_mode,
     by_source,
     convergence,
+    langevin,
+    learning,
+    pairs,
     paths,
     process,
     steps,
     stochasticity,
     swept,
     theory,
+    training,
 )
 from explorer.plots.base import Plot
 
@@ -32,6 +36,12 @@ PLOTS = (
     process.SNR,
     swept.PLOT,
     stochasticity.PLOT,
+    learning.PLOT,
+    training.PLOT,
+    pairs.SAMPLES,
+    pairs.GRADIENTS,
+    langevin.STEPS,
+    langevin.CONDITION,
 )
 
 __all__ = ["PLOTS", "Plot"]

@@ -6,6 +6,9 @@ from explorer.marks import Axis, Curve, Figure, Log, Mark
 from explorer.plots.base import Plot, divergence_note, scale_for, thin
 from explorer.session import Session, items
 from kernels.report import solve
+from kernels.samplers import SingleLevel
+
+_ABSCISSA = {False: "time t", True: "time γ (N − k) still to run"}
 
 
 def draw(session: Session) -> Figure:
@@ -25,7 +28,10 @@ def draw(session: Session) -> Figure:
     wide = times[0] > 5 * np.median(times)
     return Figure(
         "W₂ to the exact law along time",
-        Axis("time t (sampling runs to the left)", scale_for(times) if wide else Axis("").scale),
+        Axis(
+            f"{_ABSCISSA[isinstance(session.experiment.sampler, SingleLevel)]} (sampling runs to the left)",
+            scale_for(times) if wide else Axis("").scale,
+        ),
         Axis("W₂(law of the sampler, pₜ)", Log()),
         tuple(marks),
         note=" ".join(note for note in notes if note),

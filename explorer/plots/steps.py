@@ -14,6 +14,7 @@ from kernels.expansion import applies
 from kernels.experiment import Experiment, fitted
 from kernels.grids import AlignYourSteps, Karras, Optimal, Spaced, Tabulated, TimeGrid, Uniform
 from kernels.report import report
+from kernels.samplers import SingleLevel
 
 # Neighboring levels are kept apart by this factor.
 APART = 1e-3
@@ -25,6 +26,9 @@ MOST_POINTS = 400
 def draw(session: Session) -> Figure:
     """Noise ratio against the step, with usual grids of as many steps over the same range and their W2."""
     present = session.experiment
+    if isinstance(present.sampler, SingleLevel):
+        note = f"{type(present.sampler).__name__} stays at one noise level: it has no grid, only a number of steps."
+        return Figure("Grids and their W₂", Axis("step k"), Axis("noise ratio s = σ/α"), (), note=note)
     marks: list[Mark] = []
     for position, (grid, total) in enumerate(on_grids(present, tuple(rivals(present)))):
         look = identity(position + 1)
@@ -67,7 +71,7 @@ def rivals(experiment: Experiment) -> list[TimeGrid]:
     last = -2 if bool(getattr(experiment.grid, "to_zero", False)) and len(times) > 2 else -1
     ends = {"start": float(times[0]), "stop": float(times[last]), "to_zero": last == -2}
     kinds: list[Spaced] = [Uniform(), Karras()]
-    if applies(experiment.sampler) and not experiment.by_mode:
+    if applies(experiment.sampler) and experiment.is_exact:
         # For other methods the best grid takes a search, which is what Improve is for.
         kinds.append(Optimal())
     found: list[TimeGrid] = []

@@ -9,7 +9,7 @@ from kernels.grids import Spaced, TimeGrid
 from kernels.param import Component
 from kernels.report import Solution
 from kernels.samplers import Sampler
-from kernels.starts import STARTS
+from kernels.starts import Marginal, Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def ablation(
 
     The numbers of steps are the most that each budget pays for: the columns compare equal cost.
     """
-    starts = tuple(kind() for kind in STARTS)
+    starts = Noise(), Marginal()
     columns = tuple((calls, type(start).__name__) for calls in budgets for start in starts)
     rows: list[Row] = []
     for sampler in samplers:

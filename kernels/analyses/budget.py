@@ -8,11 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kernels.arrays import Times
 from kernels.experiment import Experiment
 from kernels.gaussian import Gaussian
 from kernels.observations import Conditioned
 from kernels.problem import Problem
-from kernels.run import Steps, Transition, transitions, variances
+from kernels.run import Steps, Transition, joined_steps, repeated, transitions, variances
+from kernels.samplers import Kinetic, Sampler, SingleLevel
 
 Floats = NDArray[np.float64]
 MOST_ROWS = 160
@@ -40,7 +42,9 @@ class Budget:
     @property
     def of_deviation(self) -> Floats:
         """The same terms for the standard deviation, which add up exactly too."""
-        return self.by_step / (np.sqrt(self.variance) + np.sqrt(self.final))[:, None]
+        # What is infinite has no share in what is infinite.
+        with np.errstate(invalid="ignore"):
+            return self.by_step / (np.sqrt(self.variance) + np.sqrt(self.final))[:, None]
 
 
 @lru_cache(maxsize=32)
@@ -59,16 +63,18 @@ def budget(experiment: Experiment, most_modes: int = MOST_ROWS, most_steps: int 
     eigenvalues = law.variance[chosen]
     data = Gaussian(torch.zeros(1, dtype=torch.float64), eigenvalues)
     measured = sampled.at(chosen) if experiment.by_mode else Conditioned(data)
-    process, times = experiment.process, experiment.times
+    process, times = experiment.noising, experiment.times
     problem = Problem(data, process, experiment.score.fit(measured))
-    moves = transitions(experiment.sampler, problem, Steps.along(times))
+    edges = np.unique(np.linspace(0, len(times) - 1, min(len(times) - 1, most_steps) + 1).round().astype(int))
+    moves, together = _moves(experiment.sampler, problem, times, edges)
     final = variances(problem, times[-1:])[0]
     off = experiment.start.deviation(data, process, times[0]).variance.expand_as(final)
-    begin, terms = _carried(moves, off)
-    edges = np.unique(np.linspace(0, len(times) - 1, min(len(times) - 1, most_steps) + 1).round().astype(int))
-    whole = torch.cat([torch.zeros_like(terms[:1]), terms.cumsum(0)]) if len(edges) < len(times) else None
+    rests = isinstance(experiment.sampler, Kinetic) and experiment.start.at_rest
+    begin, terms = _carried(moves, off, -1.0 if rests else 0.0)
+    alone = together or len(edges) == len(times)
+    whole = None if alone else torch.cat([torch.zeros_like(terms[:1]), terms.cumsum(0)])
     grouped = terms if whole is None else whole[edges].diff(dim=0)
-    variance = (final + begin + terms.sum(0)).clamp_min(0)
+    variance = torch.nan_to_num((final + begin + terms.sum(0)).clamp_min(0), nan=torch.inf, posinf=torch.inf)
     return Budget(
         (ranks + 1).astype(np.float64),
         eigenvalues.numpy(),
@@ -80,8 +86,18 @@ def budget(experiment: Experiment, most_modes: int = MOST_ROWS, most_steps: int 
     )
 
 
-def _carried(moves: Transition, off: Tensor) -> tuple[Tensor, Tensor]:
-    """The deviation at the start, and every step's own error, carried to the end."""
+def _moves(sampler: Sampler, problem: Problem, times: Times, edges: NDArray[np.int64]) -> tuple[Transition, bool]:
+    """The steps, or the runs of steps between edges where they are all alike; and whether they are such runs."""
+    if not isinstance(sampler, SingleLevel):
+        return transitions(sampler, problem, Steps.along(times)), False
+    one = transitions(sampler, problem, Steps.along(times[-2:]))
+    lengths: list[int] = np.diff(edges).tolist()
+    made = {length: repeated(one, length) for length in set(lengths)}
+    return joined_steps([made[length] for length in lengths]), True
+
+
+def _carried(moves: Transition, off: Tensor, of_velocity: float) -> tuple[Tensor, Tensor]:
+    """The deviation at the start (of state and velocity), and every step's own error, carried to the end."""
     if len(moves.gain) == 1:
         square = moves.gain[0, 0].square()
         later = torch.cat([square[1:].flip(0).cumprod(0).flip(0), torch.ones_like(square[:1])])
@@ -94,4 +110,4 @@ def _carried(moves: Transition, off: Tensor) -> tuple[Tensor, Tensor]:
         defect, gain = step.defect[:, :, 0], step.gain[:, :, 0]
         terms.append(torch.einsum("im,ijm,jm->m", row, defect, row))
         row = torch.einsum("im,ijm->jm", row, gain)
-    return off * row[0].square(), torch.stack(terms[::-1])
+    return off * row[0].square() + of_velocity * row[1].square(), torch.stack(terms[::-1])

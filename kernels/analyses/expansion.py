@@ -54,7 +54,7 @@ def expansion(experiment: Experiment, with_start: bool = True) -> Expansion | No
     Errors: `ValueError` in one sentence where the data cannot be read.
     """
     grid = experiment.placed
-    if grid.map is None or not applies(experiment.sampler) or experiment.by_mode:
+    if grid.map is None or not applies(experiment.sampler) or not experiment.is_exact:
         return None
     mapped = grid.map
     law = experiment.law
@@ -99,7 +99,7 @@ def _is_resolved(values: Tensor, tail: Tensor) -> bool:
 
 
 def _largest_angle(experiment: Experiment, eigenvalues: Tensor) -> float:
-    times, process = experiment.times, experiment.process
+    times, process = experiment.times, experiment.noising
     sigma, signal = process.sigma(times).unsqueeze(1), process.alpha(times).unsqueeze(1) * eigenvalues.sqrt()
     angles = torch.atan2(sigma, signal)
     # A mode without variance stands at a right angle until it reaches zero noise, where every method ends exactly.

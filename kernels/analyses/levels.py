@@ -25,7 +25,7 @@ class NoiseLevels:
 
 
 def _levels(experiment: Experiment, times: torch.Tensor) -> NoiseLevels:
-    process = experiment.process
+    process = experiment.noising
     parts = (process.alpha(times), process.sigma(times), process.log_snr(times), process.noise_ratio(times))
     return NoiseLevels(times.numpy(), *(part.numpy() for part in parts))
 

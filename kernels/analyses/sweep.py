@@ -28,8 +28,12 @@ class Sweep:
 
 
 def numeric_paths(experiment: Experiment) -> dict[str, Number]:
-    """Dotted paths of the numbers that can be swept."""
-    return {path: declaration for path, declaration, _ in leaves(experiment) if isinstance(declaration, Number)}
+    """Dotted paths of the numbers that can be swept: those that have an effect."""
+    return {
+        path: declaration
+        for path, declaration, _ in leaves(experiment)
+        if isinstance(declaration, Number) and path not in experiment.idle
+    }
 
 
 def with_value(experiment: Experiment, path: str, value: float) -> Experiment:
@@ -64,10 +68,11 @@ def sweep(experiment: Experiment, path: str, points: int = 31) -> Sweep:
     known = numeric_paths(experiment)
     if path not in known:
         raise ValueError(f"{path!r} is no number of this experiment; known are {', '.join(known)}.")
-    return sweep_over(experiment, path, tuple(values_of(known[path], _own(experiment, path), points)))
+    return sweep_over(experiment, path, tuple(values_of(known[path], own_value(experiment, path), points)))
 
 
-def _own(experiment: Experiment, path: str) -> float:
+def own_value(experiment: Experiment, path: str) -> float:
+    """The present value of a number."""
     family, _, name = path.partition(".")
     return float(getattr(getattr(experiment, family), name))
 
@@ -97,8 +102,8 @@ class Best:
 
 def zero_and_decades(experiment: Experiment, path: str, points: int = 27) -> tuple[float, ...]:
     """Zero, the present value, and values over three decades up to the end of the slider."""
-    high = max(numeric_paths(experiment)[path].slider[1], _own(experiment, path))
-    return tuple(sorted({0.0, _own(experiment, path), *np.geomspace(1e-3 * high, high, points).tolist()}))
+    high = max(numeric_paths(experiment)[path].slider[1], own_value(experiment, path))
+    return tuple(sorted({0.0, own_value(experiment, path), *np.geomspace(1e-3 * high, high, points).tolist()}))
 
 
 @lru_cache(maxsize=128)
@@ -121,7 +126,9 @@ def best_value(experiment: Experiment, path: str, values: tuple[float, ...]) -> 
         error = float(Solution(changed, (changed.times,), COARSE).sources.total[-1])
         return error if np.isfinite(error) else 1e300
 
-    finest = minimize_scalar(total, bounds=(low, high), method="bounded", options={"xatol": 1e-4 * max(high, 1e-3)})
+    finest: Any = minimize_scalar(
+        total, bounds=(low, high), method="bounded", options={"xatol": 1e-4 * max(high, 1e-3)}
+    )
     if finest.fun < totals[place]:
         return Best(float(f"{finest.x:.4g}"), float(finest.fun))
     return Best(float(found.values[place]), float(totals[place]))

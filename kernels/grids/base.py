@@ -74,6 +74,11 @@ class Setting:
         """Whether every mode has to be computed by itself, with its own mean."""
         return self.score.by_mode(self.observation)
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether the score is that of the noised data."""
+        return self.score.is_exact(self.observation)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TimeGrid(Component, ABC):
@@ -200,15 +205,15 @@ class Adapted(Spaced, ABC):
         """Whether it is made in about the time of a frame."""
 
     @abstractmethod
-    def refusal(self, sampler: Sampler, *, by_mode: bool = False) -> str:
+    def refusal(self, sampler: Sampler, *, exact: bool = True) -> str:
         """Why there is no such grid for a sampler, in one sentence; empty if there is.
 
-        `by_mode`: the score is none of the noised data, and every mode is computed by itself.
+        `exact`: the score is that of the noised data.
         """
 
     @abstractmethod
-    def suited(self, sampler: Sampler, *, by_mode: bool = False) -> "Adapted":
-        """The grid itself, or one most like it that there is for this sampler; `by_mode` as in `refusal`."""
+    def suited(self, sampler: Sampler, *, exact: bool = True) -> "Adapted":
+        """The grid itself, or one most like it that there is for this sampler; `exact` as in `refusal`."""
 
     @abstractmethod
     def adapt(self, setting: Setting) -> Placed:

@@ -48,8 +48,8 @@ class Optimal(Adapted):
     def is_quick(self) -> bool:
         return self.method == "density"
 
-    def refusal(self, sampler: Sampler, *, by_mode: bool = False) -> str:
-        if self.method == "density" and by_mode:
+    def refusal(self, sampler: Sampler, *, exact: bool = True) -> str:
+        if self.method == "density" and not exact:
             reason = "with a score that is not that of the noised data, whose errors have no first-order expansion"
             return f"Optimal.method (by) must be exact {reason}, got 'density'"
         if self.method == "density" and not applies(sampler):
@@ -57,8 +57,8 @@ class Optimal(Adapted):
             return f"Optimal.method (by) must be exact with {kind}, which has no first-order expansion, got 'density'"
         return ""
 
-    def suited(self, sampler: Sampler, *, by_mode: bool = False) -> Adapted:
-        return dataclasses.replace(self, method="exact") if self.refusal(sampler, by_mode=by_mode) else self
+    def suited(self, sampler: Sampler, *, exact: bool = True) -> Adapted:
+        return dataclasses.replace(self, method="exact") if self.refusal(sampler, exact=exact) else self
 
     def adapt(self, setting: Setting) -> Placed:
         # The law goes into the key: a file that has changed gives another one.
@@ -95,7 +95,7 @@ def best_density(
     nodes = torch.cat([panel.nodes for panel in panels])
     counts = torch.cat([panel.counts for panel in panels])
     data = Gaussian(torch.zeros(1, dtype=torch.float64), nodes)
-    score = Exact() if setting.by_mode else setting.score
+    score = setting.score if setting.is_exact else Exact()
     found = local(sampler, setting.process, score, data, ends, with_growth=False)
     density = step_density(found, setting.process, counts, objective)
     return density, density.leading(found, setting.process, counts)

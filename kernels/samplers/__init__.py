@@ -1,7 +1,7 @@
 """Samplers; a new one is a class and a line here."""
 
 from kernels.samplers.ancestral import DDIM, DDPM
-from kernels.samplers.base import Noise, OneStep, Requirement, Sampler, TwoStep
+from kernels.samplers.base import Kinetic, Noise, OneStep, Requirement, Sampler, TwoStep
 from kernels.samplers.euler import (
     AncestralVP,
     EulerMaruyama,
@@ -11,6 +11,7 @@ from kernels.samplers.euler import (
     ShapedEulerMaruyama,
     TabulatedEulerMaruyama,
 )
+from kernels.samplers.langevin import Langevin, SingleLevel, UnderdampedLangevin
 from kernels.samplers.multistep import DPMSolverPP2M
 from kernels.samplers.runge_kutta import EDMHeun, Heun, RungeKutta4
 
@@ -27,6 +28,8 @@ SAMPLERS = (
     RungeKutta4,
     FlowEuler,
     DPMSolverPP2M,
+    Langevin,
+    UnderdampedLangevin,
 )
 
 __all__ = [
@@ -40,6 +43,8 @@ __all__ = [
     "ExponentialIntegrator",
     "FlowEuler",
     "Heun",
+    "Kinetic",
+    "Langevin",
     "Noise",
     "OneStep",
     "Requirement",
@@ -47,6 +52,8 @@ __all__ = [
     "RungeKutta4",
     "Sampler",
     "ShapedEulerMaruyama",
+    "SingleLevel",
     "TabulatedEulerMaruyama",
     "TwoStep",
+    "UnderdampedLangevin",
 ]

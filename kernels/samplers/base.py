@@ -82,6 +82,15 @@ class TwoStep(Sampler, ABC):
         """The state at t1 and the output to remember; `before` is the time of `former`, t0 in a first step."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Kinetic(Sampler, ABC):
+    """A method whose state is a position and a velocity, both with fresh noise; the velocity's exact law is N(0, 1)."""
+
+    @abstractmethod
+    def step(self, x: V, velocity: V, t0: Anything, t1: Anything, problem: Problem, noise: Noise[V]) -> tuple[V, V]:
+        """Position and velocity after a step, each written as itself plus what changes."""
+
+
 def _one_of(*names: str) -> str:
     return " or ".join(names)
 

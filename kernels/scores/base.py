@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, TypeVar, final
 
 from kernels.affine import Value
-from kernels.arrays import Anything
+from kernels.arrays import Anything, Times
 from kernels.gaussian import Gaussian
 from kernels.observations import Conditioned, Observation, Unobserved
-from kernels.param import Component
+from kernels.param import NONNEGATIVE, Component, param
 from kernels.processes import Process
 
 V = TypeVar("V", bound=Value)
@@ -65,10 +65,26 @@ class ScoreModel(Component, ABC):
     """
 
     by_eigenvalue: ClassVar[bool]
+    noise_amplitude: float = param(
+        0.1,
+        "σ",
+        (1e-3, 1.0),
+        "noise level at which a Langevin sampler asks for the score",
+        domain=NONNEGATIVE,
+        log=True,
+    )
 
     @abstractmethod
     def refusal(self, observation: Observation) -> str:
         """Why there is no such score with an observation, in one sentence; empty if there is."""
+
+    @abstractmethod
+    def is_exact(self, observation: Observation) -> bool:
+        """Whether it is the score of the noised data, of which alone there is a first-order theory."""
+
+    def unreached(self, process: Process, times: Times) -> str:
+        """Why there is no such score at some of these times, in one sentence; empty if there is."""
+        return ""
 
     @abstractmethod
     def fit(self, data: Conditioned) -> Score:

@@ -18,7 +18,7 @@ import torch
 
 from kernels.arrays import Anything, Modes
 from kernels.gaussian import Gaussian
-from kernels.observations import OBSERVATIONS, Conditioned, Observation
+from kernels.observations import OBSERVATIONS, Conditioned, Observation, Unobserved
 from kernels.scores.base import Noised, Score, ScoreModel, V
 from kernels.scores.exact import ExactScore
 
@@ -91,6 +91,9 @@ class DPS(ScoreModel):
         fitting = ", ".join(kind.__name__ for kind in OBSERVATIONS if kind.diagonal)
         kinds = type(self).__name__, type(observation).__name__
         return f"{kinds[0]} needs an observation of every mode by itself ({fitting}), got {kinds[1]}"
+
+    def is_exact(self, observation: Observation) -> bool:
+        return isinstance(observation, Unobserved)
 
     def fit(self, data: Conditioned) -> Score:
         if data.measured is None:

@@ -46,5 +46,8 @@ class Exact(ScoreModel):
     def refusal(self, observation: Observation) -> str:
         return ""
 
+    def is_exact(self, observation: Observation) -> bool:
+        return True
+
     def fit(self, data: Conditioned) -> Score:
         return ExactScore(data.law)

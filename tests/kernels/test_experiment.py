@@ -39,8 +39,9 @@ from kernels.samplers import (
     Heun,
     RungeKutta4,
     Sampler,
+    SingleLevel,
 )
-from kernels.scores import SCORE_MODELS
+from kernels.scores import SCORE_MODELS, Exact
 from kernels.spectra import SPECTRA, Custom, Isotropic
 from kernels.starts import STARTS, Marginal, Noise
 from tests.strategies import components, experiments
@@ -107,7 +108,7 @@ def test_what_is_stored() -> None:
         "spectrum": {"kind": "PowerLaw", "mean": 0.0, "modes": 64, "decay": 2.0, "scale": 1.0},
         "observation": {"kind": "Unobserved"},
         "process": {"kind": "VPLinear", "beta_min": 0.1, "beta_max": 20.0},
-        "score": {"kind": "Exact"},
+        "score": {"kind": "Exact", "noise_amplitude": 0.1},
         "grid": {"kind": "Uniform", "steps": 50, "start": 1.0, "stop": 1e-3, "to_zero": False},
         "sampler": {"kind": "EulerMaruyama", "stochasticity": 1.0},
         "start": {"kind": "Noise"},
@@ -269,7 +270,7 @@ def test_what_is_stored_wrong_is_refused(plain: Any, sentence: str) -> None:
             (
                 "FlowEuler needs the process FlowMatching, got VPLinear with Uniform; samplers that apply here: "
                 "EulerMaruyama, ShapedEulerMaruyama, TabulatedEulerMaruyama, ExponentialIntegrator, DDIM, DDPM, "
-                "AncestralVP, Heun, EDMHeun, RungeKutta4, DPMSolverPP2M."
+                "AncestralVP, Heun, EDMHeun, RungeKutta4, DPMSolverPP2M, Langevin, UnderdampedLangevin."
             ),
         ),
         (
@@ -277,7 +278,7 @@ def test_what_is_stored_wrong_is_refused(plain: Any, sentence: str) -> None:
             (
                 "AncestralVP needs g² h < 1 in every step; take more steps or start later, got VPLinear with Uniform; "
                 "samplers that apply here: EulerMaruyama, ShapedEulerMaruyama, TabulatedEulerMaruyama, "
-                "ExponentialIntegrator, DDIM, DDPM, Heun, EDMHeun, RungeKutta4, DPMSolverPP2M."
+                "ExponentialIntegrator, DDIM, DDPM, Heun, EDMHeun, RungeKutta4, DPMSolverPP2M, Langevin, UnderdampedLangevin."
             ),
         ),
         (
@@ -285,7 +286,7 @@ def test_what_is_stored_wrong_is_refused(plain: Any, sentence: str) -> None:
             (
                 "ExponentialIntegrator needs a variance-preserving process (VPLinear or VPCosine), got EDM with "
                 "Uniform; samplers that apply here: EulerMaruyama, ShapedEulerMaruyama, TabulatedEulerMaruyama, DDIM, "
-                "DDPM, Heun, EDMHeun, RungeKutta4, DPMSolverPP2M."
+                "DDPM, Heun, EDMHeun, RungeKutta4, DPMSolverPP2M, Langevin, UnderdampedLangevin."
             ),
         ),
         (
@@ -319,10 +320,19 @@ def test_parts_that_do_not_fit_are_refused(make: Callable[[], Experiment], sente
         kinds = "VPLinear, VPCosine, VEGeometric, EDM, Brownian, FlowMatching"
         sentence = f"Experiment.process must be one of {kinds}, got {Uniform()!r}."
     if sentence.endswith(": "):
-        at_the_end = ("DDIM", "DDPM", "Heun", "RungeKutta4", "FlowEuler", "DPMSolverPP2M")
+        at_the_end = {
+            "DDIM",
+            "DDPM",
+            "Heun",
+            "RungeKutta4",
+            "FlowEuler",
+            "DPMSolverPP2M",
+            "Langevin",
+            "UnderdampedLangevin",
+        }
         named = found.removeprefix(sentence).removesuffix(".").split(", ")
         assert found.startswith(sentence)
-        assert set(named) <= set(at_the_end)
+        assert set(named) <= at_the_end
         assert {"DDIM", "FlowEuler", "DPMSolverPP2M"} <= set(named)
     else:
         assert found == sentence
@@ -364,7 +374,12 @@ def test_any_other_kind_can_be_chosen(family: str, kind: type[Component], experi
         assert type(changed.grid) in (kind, Uniform)
     else:
         assert getattr(changed, family) == kind()
-    kept = [name for name in FAMILIES if name not in (family, "grid", "sampler")]
+    kept = [name for name in FAMILIES if name not in (family, "score", "grid", "sampler")]
+    if family != "score":
+        at_levels = not isinstance(changed.sampler, SingleLevel)
+        unreached = at_levels and experiment.score.unreached(changed.process, changed.grid.times(changed.process))
+        lost = unreached or experiment.score.refusal(changed.observation)
+        assert changed.score == (Exact() if lost else experiment.score)
     assert [getattr(changed, name) for name in kept] == [getattr(experiment, name) for name in kept]
     if not refusal(experiment.sampler, changed.process, changed.grid):
         assert changed.sampler == experiment.sampler
