@@ -20,11 +20,12 @@ from explorer.gallery import sessions
 from explorer.listing import as_text, catalog
 from explorer.marks import Figure
 from explorer.plots import PLOTS
+from explorer.plots.learning import worth_measuring
 from explorer.reporting import metadata, write_all
 from explorer.session import Measured, Session, changed_files, load
 from explorer.session import save as save_session
 from kernels.analyses.learning import learning, refusal
-from kernels.analyses.sweep import numeric_paths, own_value, values_of, with_value
+from kernels.analyses.sweep import numeric_paths, with_value
 from kernels.experiment import Experiment, with_kind
 from kernels.pipeline import Progress, replicate
 from kernels.spectra import Spectrum
@@ -385,16 +386,15 @@ def _measure(session: Session, tell: Callable[[float, str], None], found: Callab
 
 
 def _measurable(experiment: Experiment, path: str) -> list[Experiment]:
-    """The experiment at values over the range of a number, its own first, where nothing is refused or diverges.
+    """The experiment at values of a number that are drawn, its own first, where nothing is refused or diverges.
 
     Errors: `ValueError` in one sentence where there are none.
     """
     numbers = numeric_paths(experiment)
     if path not in numbers:
         raise ValueError(f"{path} is no number of this experiment; choose another one to sweep.")
-    own = own_value(experiment, path)
     found: list[Experiment] = []
-    for value in [own, *(value for value in values_of(numbers[path], own, VALUES) if value != own)]:
+    for value in worth_measuring(experiment, path, VALUES):
         try:
             changed = with_value(experiment, path, value)
             # Where there is no theory there is still something to measure.

@@ -6,6 +6,7 @@ from explorer.marks import NEUTRAL, Axis, Curve, Figure, Log, Mark, Points, Styl
 from explorer.plots.base import Plot, divergence_note, finite, thin
 from explorer.session import Session, items
 from kernels.analyses.convergence import convergence
+from kernels.samplers import SingleLevel
 
 
 def draw(session: Session) -> Figure:
@@ -32,7 +33,9 @@ def draw(session: Session) -> Figure:
         for (label, values, dash), color in zip(parts, colors, strict=True):
             if np.nanmax(finite(values), initial=0.0) > 1e-4 * least:
                 marks.append(Curve(label, found.calls, values, thin(Style(color), dash)))
-        marks += _slope(found.calls, found.discretization, session.experiment.sampler.order)
+        if not isinstance(session.experiment.sampler, SingleLevel):
+            # At one level a step keeps its size however many there are.
+            marks += _slope(found.calls, found.discretization, session.experiment.sampler.order)
     at = Style(present.style.color, marker="D")
     marks.append(Points("present N", found.calls[own], found.total[own], at))
     return Figure(

@@ -8,7 +8,7 @@ from explorer.marks import DASHES, Axis, Band, Curve, Figure, Floats, Linear, Ma
 from explorer.plots.base import Plot, divergence_note, finite, scale_for
 from explorer.session import Measured, Session
 from kernels.analyses.learning import SWEPT_NODES, LearningSweep, learning, learning_over, learning_sweep, refusal
-from kernels.analyses.sweep import numeric_paths, own_value, with_value
+from kernels.analyses.sweep import numeric_paths, own_value, values_of, with_value
 from kernels.experiment import Experiment
 from kernels.param import Number
 from kernels.samplers import SingleLevel
@@ -82,15 +82,29 @@ def _most(found: LearningSweep, own: np.ndarray) -> float:
     return max([RANGE * abs(least), *(1.1 * present[np.isfinite(present)]).tolist()])
 
 
+def _spread(number: Number, low: float, high: float, count: int) -> Floats:
+    spread = np.geomspace(low, high, count) if number.log and low > 0 else np.linspace(low, high, count)
+    return np.unique(spread.round()) if number.integer else spread
+
+
+def worth_measuring(experiment: Experiment, path: str, count: int) -> list[float]:
+    """Values of a number that are drawn, the present one first; over all its range where there is no theory."""
+    number, own = numeric_paths(experiment)[path], own_value(experiment, path)
+    values = np.array(values_of(number, own, count))
+    if not refusal(experiment):
+        found = _known(learning_sweep(experiment, path, COARSE))
+        if np.isfinite(found.total).any():
+            found = _around(experiment, path, found)
+            values = _spread(number, float(found.values[0]), float(found.values[-1]), count)
+    return [own, *(value for value in values.tolist() if value != own)]
+
+
 def _around(experiment: Experiment, path: str, coarse: LearningSweep) -> LearningSweep:
     """More values where the total is small enough to be drawn."""
     number, own = numeric_paths(experiment)[path], coarse.values == own_value(experiment, path)
     inside = np.flatnonzero(coarse.total <= _most(coarse, own))
     first, last = max(inside[0] - 1, 0), min(inside[-1] + 1, len(coarse.values) - 1)
-    low, high = coarse.values[first], coarse.values[last]
-    spread = np.geomspace(low, high, FINE) if number.log and low > 0 else np.linspace(low, high, FINE)
-    if number.integer:
-        spread = np.unique(spread.round())
+    spread = _spread(number, float(coarse.values[first]), float(coarse.values[last]), FINE)
     known = coarse.values[first : last + 1]
     new = spread[~np.isclose(spread[:, None], known, rtol=0.02, atol=0.0).any(1)]
     values = np.sort(np.concatenate([new, known]))

@@ -38,7 +38,7 @@ class Learning:
     stochastic gradients. `shift`: what both move in the mean of the covariance. By node, largest eigenvalue first:
     `eigenvalues`, the modes they stand for (`counts`), the variance `learned` with the mean score, and its standard
     deviation `spread` over repetitions. `kernel_...`: the contributions of pairs of nodes, which add up.
-    `note` names a bound on stability that is exceeded.
+    `note` names a bound on stability that is exceeded, and tells of too few samples.
     """
 
     eigenvalues: Floats
@@ -183,7 +183,7 @@ def _total(parts: Tensor) -> float:
 
 
 def _note(experiment: Experiment, eigenvalues: Modes, counts: Modes) -> str:
-    """The first bound on a step size that is exceeded, in one sentence."""
+    """The first bound on a step size that is exceeded, or that samples are too few, in one sentence."""
     sampler, score = experiment.sampler, experiment.score
     if isinstance(sampler, SingleLevel):
         bound = float(sampler.longest_step(eigenvalues + score.noise_amplitude**2).min())
@@ -199,6 +199,13 @@ def _note(experiment: Experiment, eigenvalues: Modes, counts: Modes) -> str:
             bound = min((largest_step(score, variance, counts) for variance in diverging), default=bound)
         if score.step_size >= bound:
             return f"{kind}.step_size (τ) is {score.step_size:g}: the training diverges from {bound:.4g} on."
+    modes = int(counts[eigenvalues > 0].sum())
+    if isinstance(score, Learned) and score.samples < modes:
+        kind = type(score).__name__
+        return (
+            f"{kind}.samples (n) is {score.samples}, fewer than the {modes} modes: to second order in 1/n the errors "
+            "may be far off."
+        )
     return ""
 
 

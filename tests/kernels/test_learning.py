@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from kernels.analyses import pairs
-from kernels.analyses.learning import learning, learning_sweep
+from kernels.analyses.learning import learning, learning_sweep, least
+from kernels.analyses.sweep import with_value
 from kernels.experiment import Experiment
 from kernels.grids import LogUniform, Tabulated, Uniform
 from kernels.matching import Fluctuation
@@ -646,3 +647,42 @@ def test_what_is_refused_is_left_open_in_a_sweep() -> None:
     refused = found.values > 1.0
     assert refused.any()
     assert np.isnan(found.total).tolist() == [bool(v > 1.0 or v <= 0.05) for v in found.values]
+
+
+# ------------------------------------------------------------------------------------------------ the least of all
+
+
+@pytest.mark.parametrize("path", ["score.noise_amplitude", "sampler.step_size", "score.iterations"])
+def test_no_value_is_better_than_the_best(path: str) -> None:
+    experiment = Experiment(
+        spectrum=PowerLaw(modes=6, decay=0.7),
+        score=StochasticGradient(noise_amplitude=0.3, step_size=0.005, iterations=300),
+        sampler=Langevin(step_size=0.02),
+        grid=Uniform(steps=300),
+        start=Isotropic(),
+    )
+    found = least(experiment, path)
+    assert found is not None
+    assert learning(with_value(experiment, path, found.value)).total == pytest.approx(found.total, rel=1e-9)
+    near = [factor * found.value for factor in (0.5, 0.97, 1.03, 2.0)]
+    values = [float(round(value)) for value in near] if path == "score.iterations" else near
+    around = [learning(with_value(experiment, path, value)).total for value in values]
+    assert found.total <= min(around) * (1 + 1e-4)
+
+
+def test_there_is_no_best_where_all_diverges() -> None:
+    experiment = Experiment(
+        spectrum=Custom(eigenvalues=(1.0, 0.0)),
+        score=Empirical(noise_amplitude=0.0),
+        sampler=Langevin(step_size=0.02),
+        grid=Uniform(steps=3000),
+        start=Isotropic(),
+    )
+    assert least(experiment, "score.samples") is None
+
+
+def test_too_few_samples_are_told() -> None:
+    experiment = Experiment(spectrum=PowerLaw(modes=20), score=Empirical(samples=10))
+    assert learning(experiment).note == (
+        "Empirical.samples (n) is 10, fewer than the 20 modes: to second order in 1/n the errors may be far off."
+    )
