@@ -547,8 +547,9 @@ FEW = (
 )
 
 
+@cache
 def optimized(*arguments: str) -> dict[str, Any]:
-    """The JSON of a search that succeeds."""
+    """The JSON of a search that succeeds; not to be written to, it is kept."""
     answer = asked("optimize", *FEW, *arguments, "--json")
     assert (answer.status, answer.err) == (0, "")
     return json.loads(answer.out)
