@@ -21,10 +21,11 @@ from kernels.matching import Fluctuation
 from kernels.observations import Conditioned
 from kernels.problem import Problem
 from kernels.processes import Process
-from kernels.run import Steps, Transition, accumulate, repeated, transitions
+from kernels.run import Steps, Transition, accumulate, transitions
 from kernels.samplers import Kinetic, OneStep, Sampler, SingleLevel
 from kernels.scores import Noised, Score, ScoreModel
 from kernels.scores.base import V
+from kernels.squaring import repeated
 
 Pairs = Float64[Tensor, "row column"]
 # Eigenvalues as near as this, relative to each other, share their derivative instead of a quotient.
@@ -63,7 +64,7 @@ class Course:
         """All steps as one."""
         if isinstance(self.sampler, SingleLevel):
             one = transitions(self.sampler, self.problem(eigenvalues), Steps.along(self.times[-2:]))
-            return repeated(one, len(self.times) - 1)
+            return repeated(one, len(self.times) - 1, Transition.then)
         moves = transitions(self.sampler, self.problem(eigenvalues), Steps.along(self.times))
         return accumulate(moves, 1)[0]
 
@@ -307,7 +308,7 @@ def _chained(part: _Carried, gain: Modes, noise: Modes, start: Modes, b: Tensor,
     def chain(pick: Pick, squared: Tensor | float) -> tuple[Tensor, Tensor]:
         own = pick(gain)
         one = (own.square(), pick(noise), here * there, b * own, zero, here.square(), 2 * b * here, squared, zero)
-        _, _, _, d, e, _, _, f, z = _repeated(tuple(value + zero for value in one), steps)
+        _, _, _, d, e, _, _, f, z = repeated(tuple(value + zero for value in one), steps, _followed)
         first = pick(start)
         return d * first + e, f * first + z
 
@@ -319,18 +320,6 @@ def _chained(part: _Carried, gain: Modes, noise: Modes, start: Modes, b: Tensor,
 
 
 Chain = tuple[Tensor, ...]
-
-
-def _repeated(step: Chain, count: int) -> Chain:
-    result, power = None, step
-    while count:
-        if count % 2:
-            result = power if result is None else _followed(result, power)
-        count //= 2
-        if count:
-            power = _followed(power, power)
-    assert result is not None
-    return result
 
 
 def _followed(first: Chain, later: Chain) -> Chain:

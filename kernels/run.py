@@ -13,6 +13,7 @@ from kernels.affine import Affine, FreshNoise
 from kernels.arrays import Anything, Times
 from kernels.problem import Problem
 from kernels.samplers import Kinetic, OneStep, Sampler, TwoStep
+from kernels.squaring import repeated
 
 Matrix = Float64[Tensor, "row column *rest"]
 Vector = Float64[Tensor, "row *rest"]
@@ -234,24 +235,13 @@ def accumulate_equal(step: Transition, total: int, most: int) -> tuple[Transitio
     length = -(-total // most)
     blocks = -(-total // length)
     first = total - (blocks - 1) * length
-    head, ends = repeated(step, first), [first + k * length for k in range(blocks)]
+    head, ends = repeated(step, first, Transition.then), [first + k * length for k in range(blocks)]
     if blocks == 1:
         return head, ends
-    block = repeated(step, length).map(lambda part: part.expand(*part.shape[:-2], blocks - 1, part.shape[-1]))
+    block = repeated(step, length, Transition.then).map(
+        lambda part: part.expand(*part.shape[:-2], blocks - 1, part.shape[-1])
+    )
     return accumulate(_join(head, block), blocks)[0], ends
-
-
-def repeated(step: Transition, count: int) -> Transition:
-    """One step, `count` > 0 times over, by squaring."""
-    result, power = None, step
-    while count:
-        if count % 2:
-            result = power if result is None else result.then(power)
-        count //= 2
-        if count:
-            power = power.then(power)
-    assert result is not None
-    return result
 
 
 def _whole(steps: Transition) -> Transition:

@@ -13,8 +13,9 @@ from kernels.experiment import Experiment
 from kernels.gaussian import Gaussian
 from kernels.observations import Conditioned
 from kernels.problem import Problem
-from kernels.run import Steps, Transition, joined_steps, repeated, transitions, variances
+from kernels.run import Steps, Transition, joined_steps, transitions, variances
 from kernels.samplers import Kinetic, Sampler, SingleLevel
+from kernels.squaring import repeated
 
 Floats = NDArray[np.float64]
 MOST_ROWS = 160
@@ -92,7 +93,7 @@ def _moves(sampler: Sampler, problem: Problem, times: Times, edges: NDArray[np.i
         return transitions(sampler, problem, Steps.along(times)), False
     one = transitions(sampler, problem, Steps.along(times[-2:]))
     lengths: list[int] = np.diff(edges).tolist()
-    made = {length: repeated(one, length) for length in set(lengths)}
+    made = {length: repeated(one, length, Transition.then) for length in set(lengths)}
     return joined_steps([made[length] for length in lengths]), True
 
 

@@ -25,10 +25,11 @@ from kernels.nodes import reduced
 from kernels.observations import Conditioned
 from kernels.problem import Problem
 from kernels.processes import Brownian, Held, Process
-from kernels.run import Steps, Transition, accumulate, repeated, transitions
+from kernels.run import Steps, Transition, accumulate, transitions
 from kernels.samplers import EulerMaruyama, Langevin, Sampler, UnderdampedLangevin
 from kernels.scores import Exact
 from kernels.spectra import LogUniform
+from kernels.squaring import repeated
 
 Floats = NDArray[np.float64]
 
@@ -107,7 +108,7 @@ def langevin(data: Data, steps: int, *, settled: bool = False) -> float:
     if size >= 2 * data.least:
         return math.inf
     sampler = Langevin(step_size=size)
-    whole = repeated(_steps(data, sampler, Held(level=0.0), array([size, 0.0])), steps)
+    whole = repeated(_steps(data, sampler, Held(level=0.0), array([size, 0.0])), steps, Transition.then)
     return data.distance(whole.defect[0, 0, 0] if settled else _end(data, whole, rest=0.0))
 
 
@@ -117,7 +118,7 @@ def underdamped(data: Data, steps: int) -> float:
         return math.nan
     size = math.sqrt(2 * data.largest * data.condition) * math.log(steps) / steps
     sampler = UnderdampedLangevin(step_size=size, friction=math.sqrt(8 / data.least))
-    whole = repeated(_steps(data, sampler, Held(level=0.0), array([size, 0.0])), steps)
+    whole = repeated(_steps(data, sampler, Held(level=0.0), array([size, 0.0])), steps, Transition.then)
     return data.distance(_end(data, whole, rest=1.0))
 
 

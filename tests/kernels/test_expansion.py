@@ -13,7 +13,7 @@ from scipy.integrate import quad
 
 from kernels.analyses.expansion import Expansion, expansion
 from kernels.arrays import array
-from kernels.expansion import WeakError, coefficients, local, weak_cosine, weak_mean, weak_second_moment
+from kernels.expansion import coefficients, local, weak_cosine, weak_mean, weak_second_moment
 from kernels.experiment import Experiment
 from kernels.gaussian import Gaussian
 from kernels.grids import (
@@ -205,8 +205,7 @@ def weak(kind: Any, **values: float) -> float:
     where = on(process, grid, em(1.0))
     found = local(where.sampler, process, where.score, data, (1.0, 0.05), mapped.kinks)
     end = process.marginal(data, array([0.05]))
-    function: WeakError = lambda parts, law: kind(parts, law, **values)  # noqa: E731
-    return float(function(coefficients(found, mapped.rate(found.times)), end))
+    return float(kind(coefficients(found, mapped.rate(found.times)), end, **values))
 
 
 def test_golden_weak_error_of_a_cosine() -> None:
