@@ -253,6 +253,62 @@ def _tell_replicas(progress: "pipeline.Progress") -> None:
     print(f"\r{f'{progress.fraction:4.0%}{mean}':{_WIDTH}}", end="", file=sys.stderr, flush=True)
 
 
+def _sample(arguments: list[str]) -> int:
+    try:
+        return _carry(arguments)
+    except KeyboardInterrupt:
+        print("wasserscope: stopped.", file=sys.stderr)
+        return 130
+
+
+def _carry(arguments: list[str]) -> int:
+    parser = _parser(
+        "sample", "Run the sampler on a cloud of particles, and measure its distances to data of the same number."
+    )
+    parser.add_argument("words", nargs="*", metavar="SESSION | path=value", help="a session file, then assignments")
+    parser.add_argument("--particles", required=True, metavar="P", help="how many points, such as 10000 or 1e6")
+    parser.add_argument("--device", help="cpu (the default) or cuda")
+    parser.add_argument("--dtype", help="float32 (the default) or float64; exact laws are always in 64 bits")
+    parser.add_argument("--seed", help="of all random numbers; 0 if not given")
+    parser.add_argument("--out", type=Path, metavar="FILE.npy", help="also write the particles, as the data are given")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FILE.safetensors",
+        help="of score=Network: read from this file if it is there, else trained and written into it",
+    )
+    parser.add_argument(
+        "--moments-only", action="store_true", help="keep no particles, for more of them than memory: W2 by mode only"
+    )
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    chosen = parser.parse_intermixed_args(arguments)
+    experiment = read_session(chosen.words).experiment
+
+    import torch
+
+    from explorer.sampling import Order, as_dict, as_text, fulfill, sampling_of
+
+    torch.set_num_threads(1)
+    given = {name: getattr(chosen, name) for name in ("particles", "seed", "dtype", "device")}
+    sampling = sampling_of({name: text for name, text in given.items() if text is not None})
+    order = Order(experiment, sampling, chosen.out, chosen.weights, chosen.moments_only)
+    if not sys.stderr.isatty():
+        found = fulfill(order)
+    else:
+        try:
+            found = fulfill(order, _tell_sampling)
+        finally:
+            print(f"\r{'':{_WIDTH}}\r", end="", file=sys.stderr, flush=True)
+    print(json.dumps(as_dict(found), ensure_ascii=False) if chosen.json else as_text(found))
+    if chosen.out is not None and not chosen.json:
+        print(f"\nwrote {chosen.out}")
+    return 0
+
+
+def _tell_sampling(what: str, share: float) -> None:
+    print(f"\r{f'{share:4.0%} {what}':{_WIDTH}}", end="", file=sys.stderr, flush=True)
+
+
 def _list(arguments: list[str]) -> int:
     parser = _parser("list", "Every component with its parameters, symbols, domains, defaults, formula and source.")
     parser.add_argument("--json", action="store_true", help="print as JSON")
@@ -295,6 +351,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": _run,
     "optimize": _optimize,
     "replicate": _replicate,
+    "sample": _sample,
     "list": _list,
     "doctor": _doctor,
 }

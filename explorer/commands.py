@@ -20,14 +20,20 @@ from explorer.gallery import sessions
 from explorer.listing import as_text, catalog
 from explorer.marks import Figure
 from explorer.plots import PLOTS
+from explorer.plots.holding import RANKED, all_choices
 from explorer.plots.learning import worth_measuring
 from explorer.reporting import metadata, write_all
-from explorer.session import Measured, Session, changed_files, load
+from explorer.session import LAW, Measured, Sampled, Session, changed_files, load, read_network, weights_beside
 from explorer.session import save as save_session
+from kernels.analyses.convergence import step_counts, with_steps
 from kernels.analyses.learning import learning, refusal
+from kernels.analyses.sampled import Measurement, check, measurable, measurements
 from kernels.analyses.sweep import numeric_paths, with_value
+from kernels.analyses.trainings import is_trained, keep, train_for, trained_for
 from kernels.experiment import Experiment, with_kind
+from kernels.particles import Sampling
 from kernels.pipeline import Progress, replicate
+from kernels.scores import Network, Trained, TrainingProgress
 from kernels.spectra import Spectrum
 
 if TYPE_CHECKING:
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
 
 RECENT = 8
 REPLICAS, VALUES = 32, 8
+CHECKED = 6
 _FILTERS = "Scalable picture (*.svg);;PDF (*.pdf);;Picture (*.png);;Table (*.csv)"
 
 
@@ -69,6 +76,12 @@ class Commands:
             Action("Compare", "&Compare", self._toggle_compare, "C", "Samplers and grids drawn together", tool=True),
             Action("&Improve", "&Run", window.start_improving, "Ctrl+I", "A better grid and stochasticity", tool=True),
             Action("Re&plicate", "&Run", self.replicate, "Ctrl+R", "Run learning and sampling many times over"),
+            Action("&Measure particles", "&Run", self.measure, "Ctrl+M", "Distances of the particles to as many data"),
+            Action(
+                "&Check with particles", "&Run", self.check, "Ctrl+Shift+M", "W₂ of particles, beside the exact one"
+            ),
+            Action("Measure &beyond Gauss", "&Run", self.measure_beyond, "Ctrl+B", "Does Gaussian theory hold here?"),
+            Action("&Train the network", "&Run", self.train, "Ctrl+T", "Learn the score from points of the data"),
             Action("Stop", "&Run", window.jobs.stop, "Ctrl+.", "End the search, table, export or measurement"),
             *(self._preset(title, path) for title, path in sessions()),
             Action("Fit", "&View", self._fit, "A", "Show all data of the plot under the mouse"),
@@ -144,7 +157,16 @@ class Commands:
             self._remember(path, session)
         for name in changed:
             self._window.say(f"{name} is missing or is not what it was when the session was saved.")
+        weights = weights_beside(path)
+        untrained = isinstance(session.experiment.score, Network) and not is_trained(session.experiment)
+        if untrained and weights.is_file():
+            work = partial(read_network, session.experiment, weights)
+            self._window.run_job(f"reading {weights.name}", work, partial(self._use_network, session.experiment))
         return True
+
+    def _use_network(self, experiment: Experiment, trained: Trained) -> None:
+        keep(experiment, trained)
+        self._window.ask_again()
 
     def save(self) -> bool:
         """Save to the session's file, or ask for one."""
@@ -223,6 +245,30 @@ class Commands:
         window = self._window
         if not window.is_measuring:
             window.begin_measuring(partial(_measure, self._session, window.jobs.tell, window.measured.emit))
+
+    def measure(self) -> None:
+        """Measure all distances of the particles to the data."""
+        self._sample(_measure_all)
+
+    def check(self) -> None:
+        """Measure the W2 of particles at numbers of steps around the present one, beside the exact one."""
+        self._sample(_check)
+
+    def measure_beyond(self) -> None:
+        """Measure the sampler with every choice of the tab that asks whether Gaussian theory holds."""
+        self._sample(_measure_beyond)
+
+    def _sample(self, how: "Measuring") -> None:
+        window = self._window
+        if not window.is_working:
+            window.begin_sampling(partial(how, self._session, window.jobs.tell, window.sampled.emit))
+
+    def train(self) -> None:
+        """Train the network of the present experiment."""
+        window = self._window
+        if not window.is_working:
+            work = partial(_train, self._session, window.jobs.tell, window.trained.emit)
+            window.begin_training(work)
 
     # ------------------------------------------------------------------------------------------- exports
 
@@ -383,6 +429,94 @@ def _measure(session: Session, tell: Callable[[float, str], None], found: Callab
         if math.isfinite(replicas.standard_error):
             error = replicas.standard_error
             found(Measured(experiment=experiment, mean=replicas.mean, standard_error=error, replicas=REPLICAS))
+
+
+Tell = Callable[[float, str], None]
+Measuring = Callable[[Session, Tell, Callable[[Sampled], object]], None]
+
+
+def _measure_all(session: Session, tell: Tell, found: Callable[[Sampled], object]) -> None:
+    """Tell of one distance after another.
+
+    Errors: `ValueError` in one sentence where there are no particles.
+    """
+    trained = trained_for(session.experiment)
+    sampling = measurable(session.experiment, session.sampling)
+    for name, one in measurements(session.experiment, sampling, trained, watch=tell):
+        found(_sampled(session.experiment, sampling, name, one))
+
+
+def _measure_beyond(session: Session, tell: Tell, found: Callable[[Sampled], object]) -> None:
+    """Tell of the distance of one choice after another; errors as `_measure_all`."""
+    trained = trained_for(session.experiment)
+    choices = list(dict.fromkeys(choice.experiment for choice in all_choices(session)))
+    for done, experiment in enumerate(choices):
+        sampling = measurable(experiment, session.sampling)
+        watch = partial(_watch_choice, tell, done, len(choices))
+        for name, one in measurements(experiment, sampling, trained, (RANKED,), watch):
+            found(_sampled(experiment, sampling, name, one))
+
+
+def _watch_choice(tell: Tell, done: int, count: int, fraction: float, name: str) -> None:
+    tell((done + fraction) / count, f"{done} of {count} choices")
+
+
+def _check(session: Session, tell: Tell, found: Callable[[Sampled], object]) -> None:
+    """Tell of the W2 of particles at one number of steps after another, the present one first.
+
+    Errors: `ValueError` in one sentence where there is no exact law to be checked.
+    """
+    experiment, sampling = session.experiment, session.sampling
+    tried = (with_steps(experiment, count) for count in step_counts(experiment, CHECKED))
+    others = [changed for changed in tried if changed is not None and changed != experiment]
+    work = sum(len(changed.times) for changed in (experiment, *others))
+    done = 0.0
+    for k, changed in enumerate((experiment, *others)):
+        share = len(changed.times) / work
+        watch = partial(_watch_check, tell, done, share, f"{k} of {len(others) + 1} numbers of steps")
+        one = check(changed, sampling, watch)
+        done += share
+        found(
+            Sampled(
+                experiment=changed,
+                sampling=sampling,
+                distance=LAW,
+                value=one.value,
+                standard_error=one.standard_error,
+                # The law is known exactly: nothing is left where it is met.
+                floor=0.0,
+                floor_error=0.0,
+            )
+        )
+
+
+def _watch_check(tell: Tell, done: float, share: float, text: str, fraction: float) -> None:
+    tell(done + share * fraction, text)
+
+
+def _sampled(experiment: Experiment, sampling: Sampling, name: str, one: Measurement) -> Sampled:
+    return Sampled(
+        experiment=experiment,
+        sampling=sampling,
+        distance=name,
+        value=one.measured.value,
+        standard_error=one.measured.standard_error,
+        floor=one.floor.value,
+        floor_error=one.floor.standard_error,
+    )
+
+
+def _train(session: Session, tell: Tell, further: Callable[[], object]) -> Trained:
+    """Train the network, and tell of its loss as it falls.
+
+    Errors: `ValueError` in one sentence where there is no network, or its training diverges.
+    """
+
+    def watch(progress: TrainingProgress) -> None:
+        tell(progress.fraction, f"{progress.iterations} iterations")
+        further()
+
+    return train_for(session.experiment, watch, session.sampling.device)
 
 
 def _measurable(experiment: Experiment, path: str) -> list[Experiment]:

@@ -8,7 +8,7 @@ from explorer.form import Form
 from explorer.plots import PLOTS
 from explorer.tabs import Tabs
 from kernels import experiment, optimize, report, sensitivity
-from kernels.analyses import ablation
+from kernels.analyses import ablation, clouds, trainings
 
 # The exact recursions are many small operations: two threads were measured slower than one.
 torch.set_num_threads(1)
@@ -19,6 +19,7 @@ __all__ = [
     "Form",
     "Tabs",
     "ablation",
+    "clouds",
     "copying",
     "experiment",
     "export",
@@ -29,4 +30,5 @@ __all__ = [
     "reporting",
     "sensitivity",
     "session",
+    "trainings",
 ]

@@ -4,11 +4,13 @@ The CSV of a figure has one row per data point, true values at full precision, w
 
 * comment lines `# key: value` with the figure's texts and the metadata; `pandas.read_csv(path, comment="#")` skips them
   (labels with a `#` are quoted, and stay whole);
-* `mark` and `kind` (curve, points, bars, band, line, heat), `x` and `y`;
+* `mark` and `kind` (curve, points, cloud, bars, band, line, heat, gallery), `x` and `y`;
 * `error` of points; `base` of bars, whose `y` is the height above it; `low` and `high` of a band;
 * `category`, the name of x where x counts categories;
 * with a heat map, one row per cell, row after row: `x_low`, `x_high`, `y_low` and `y_high` are its edges, `value` is
-  what its color means, and x and y are its middle. Figures without one do not have these columns.
+  what its color means, and x and y are its middle. Figures without one do not have these columns;
+* of a gallery, one row per image: x is its number, beginning with 1, `y` the mean of its pixels in all colors, from 0
+  to 255, and `error` their standard deviation.
 
 A cell is empty where a column does not apply; `nan`, `inf` and `-inf` are values.
 """
@@ -20,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from explorer.files import write_atomically
-from explorer.marks import Band, Bars, Curve, Figure, Floats, Heat, Line, Mark, Points
+from explorer.marks import Band, Bars, Cloud, Curve, Figure, Floats, Gallery, Heat, Line, Mark, Points
 
 EXPERIMENT = "Wasserscope"
 """The metadata key of the experiment's text, from which the figure can be computed again."""
@@ -28,6 +30,12 @@ EXPERIMENT = "Wasserscope"
 PAPER_SIZE = (6.4, 4.2)
 COLUMNS = ("mark", "kind", "x", "y", "error", "base", "low", "high", "category")
 CELL_COLUMNS = ("x_low", "x_high", "y_low", "y_high", "value")
+
+IMAGES_TOLD = {
+    "x": "number of the image, from 1",
+    "y": "mean of its pixels in all colors, from 0 to 255",
+    "error": "their standard deviation",
+}
 
 Cell = str | float | int | None
 NOTHING: frozenset[str] = frozenset()
@@ -38,8 +46,10 @@ def to_csv(figure: Figure, metadata: Mapping[str, str], hidden: frozenset[str] =
     about = {"title": figure.title}
     for name, axis in (("x", figure.x), ("y", figure.y)):
         about[name] = f"{axis.label} ({axis.scale.name} axis)"
-    lines = [f"# {line}\n" for line in _told({**about, "note": figure.note, **metadata})]
     shown = [mark for mark in figure.marks if mark.label not in hidden]
+    if any(isinstance(mark, Gallery) for mark in shown):
+        about |= IMAGES_TOLD
+    lines = [f"# {line}\n" for line in _told({**about, "note": figure.note, **metadata})]
     columns = (*COLUMNS, *CELL_COLUMNS) if any(isinstance(mark, Heat) for mark in shown) else COLUMNS
     rows = [row + (None,) * (len(columns) - len(row)) for mark in shown for row in _rows(mark, figure.categories)]
     return ("".join(lines) + table_csv(columns, rows)).encode()
@@ -188,6 +198,13 @@ def _rows(mark: Mark, categories: tuple[str, ...]) -> Iterator[tuple[Cell, ...]]
             errors = [None] * mark.x.size if mark.error is None else mark.error.tolist()
             for (x, y), error in zip(columns(mark.x, mark.y), errors, strict=True):
                 yield mark.label, "points", x, y, error, None, None, None, named(x)
+        case Cloud():
+            for x, y in columns(mark.x, mark.y):
+                yield mark.label, "cloud", x, y, None, None, None, None, None
+        case Gallery():
+            means, spreads = mark.images.mean(axis=(1, 2, 3)), mark.images.std(axis=(1, 2, 3))
+            for number, (mean, spread) in enumerate(columns(means, spreads), 1):
+                yield mark.label, "gallery", number, mean, spread, None, None, None, None
         case Bars():
             for x, y, base in columns(mark.x, mark.height, mark.base):
                 yield mark.label, "bars", x, y, None, base, None, None, named(x)

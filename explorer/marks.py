@@ -4,7 +4,7 @@ The canvas draws a `Figure` on the screen, the export writes it as CSV, SVG, PDF
 nor a plotting library is imported here.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,11 @@ DASHES: tuple[tuple[float, ...], ...] = ((), (6, 3), (2, 2), (8, 3, 2, 3), (12, 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 NEUTRAL = "#808080"
 MOST_MARKED = 24
+# Between the images of a gallery, and between galleries, in widths of an image and of a gallery.
+GAP = 0.06
+ASIDE = 0.06
+
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,10 @@ class Style:
     dash: tuple[float, ...] = ()
     marker: str = ""
     width: float = 1.0
+
+
+# What others are compared with: a cloud of data beneath what was generated, and its images.
+GROUND = Style("#909090")
 
 
 def identity(position: int) -> Style:
@@ -76,6 +85,16 @@ class Points:
     style: Style = Style(marker="o")
     error: Floats | None = None
     draggable: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """Very many points, drawn as their density; of several, the first lies beneath, and where they overlap is seen."""
+
+    label: str
+    x: Floats
+    y: Floats
+    style: Style = Style()
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,14 +149,66 @@ class Heat:
         return (self.x[:-1] + self.x[1:]) / 2, (self.y[:-1] + self.y[1:]) / 2
 
 
-Mark = Curve | Points | Bars | Band | Line | Heat
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """Small images in rows, from left to right, under their label in the color of the style.
+
+    An image is one unit wide; the first one's upper left corner is at x = `left` and y = 0. See `side_by_side`.
+
+    Raises `ValueError` where the pixels are not bytes, rows and columns of red, green and blue for each image.
+    """
+
+    label: str
+    images: Pixels  # (count, height, width, 3)
+    columns: int
+    style: Style = Style()
+    left: float = 0.0
+
+    def __post_init__(self) -> None:
+        shape = self.images.shape
+        if self.images.dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape[1:3]:
+            raise ValueError(
+                "Images of a gallery must be bytes of shape (count, height, width, 3), got "
+                f"{self.images.dtype} of shape {shape}; convert them first."
+            )
+        if self.columns < 1:
+            raise ValueError(f"A gallery must have at least 1 column, got {self.columns}; choose more.")
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many images are in a row, and how many rows there are."""
+        return min(self.columns, len(self.images)), -(-len(self.images) // self.columns)
+
+    @property
+    def aspect(self) -> float:
+        """Height of an image over its width."""
+        return self.images.shape[1] / self.images.shape[2]
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height of all images together, in widths of one."""
+        across, down = self.counts
+        return max(across * (1 + GAP) - GAP, 0.0), max(down * (self.aspect + GAP) - GAP, 0.0)
+
+
+def side_by_side(galleries: tuple[Gallery, ...]) -> tuple[Gallery, ...]:
+    """The galleries from left to right, apart from each other."""
+    aside = ASIDE * max((gallery.size[0] for gallery in galleries), default=0.0)
+    lefts = np.cumsum([0.0, *(gallery.size[0] + aside for gallery in galleries)]).tolist()
+    return tuple(replace(gallery, left=left) for gallery, left in zip(galleries, lefts[:-1], strict=True))
+
+
+Mark = Curve | Points | Cloud | Bars | Band | Line | Heat | Gallery
 
 
 @dataclass(frozen=True, eq=False)
 class Figure:
     """One plot: title, axes, marks; `categories` names the whole numbers of x where x is no quantity.
 
-    `note` belongs to what is drawn, wherever it goes; `hint` says what a hand can do with it on the screen.
+    `note` belongs to what is drawn, wherever it goes; `hint` says what a hand can do with it on the screen. With
+    `equal` a unit is as long along x as along y. A `bare` figure has no axes: images, which tell all by themselves.
+
+    Raises `ValueError` for equal units on axes that are not linear, and for images beside axes or not in equal units.
     """
 
     title: str
@@ -147,6 +218,21 @@ class Figure:
     categories: tuple[str, ...] = ()
     note: str = ""
     hint: str = ""
+    equal: bool = False
+    bare: bool = False
+
+    def __post_init__(self) -> None:
+        for name, axis in (("x", self.x), ("y", self.y)):
+            if self.equal and not isinstance(axis.scale, Linear):
+                raise ValueError(
+                    f"Equal units need linear axes, got a {axis.scale.name} one along {name}; make it linear, or let "
+                    "the units differ."
+                )
+        if any(isinstance(mark, Gallery) for mark in self.marks) and not (self.equal and self.bare):
+            raise ValueError(
+                f"A gallery needs a figure with equal units and without axes, got equal={self.equal} and "
+                f"bare={self.bare}; set both to True."
+            )
 
 
 def values_along(marks: tuple[Mark, ...], axis: str) -> Floats:
@@ -167,8 +253,12 @@ def values_along(marks: tuple[Mark, ...], axis: str) -> Floats:
                 parts.append((mark.x if axis == "x" else mark.y)[: None if shown else 0])
             case Points(error=error) if error is not None and axis == "y":
                 parts += [mark.y - error, mark.y + error]
-            case Curve() | Points():
+            case Curve() | Points() | Cloud():
                 parts.append(mark.x if axis == "x" else mark.y)
+            case Gallery():
+                width, height = mark.size
+                ends = np.array([mark.left, mark.left + width] if axis == "x" else [-height, 0.0])
+                parts.append(ends[: None if len(mark.images) else 0])
     joined = np.concatenate([np.ravel(part) for part in parts]) if parts else np.array([])
     return joined[np.isfinite(joined)]
 
@@ -176,24 +266,30 @@ def values_along(marks: tuple[Mark, ...], axis: str) -> Floats:
 __all__ = [
     "COLORS",
     "DASHES",
+    "GAP",
+    "GROUND",
     "MARKERS",
     "NEUTRAL",
     "Axis",
     "Band",
     "Bars",
+    "Cloud",
     "Curve",
     "Figure",
     "Floats",
+    "Gallery",
     "Heat",
     "Line",
     "Linear",
     "Log",
     "Mark",
+    "Pixels",
     "Points",
     "Scale",
     "Style",
     "Symlog",
     "identity",
     "marked",
+    "side_by_side",
     "values_along",
 ]

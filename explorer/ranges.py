@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from explorer.marks import Floats, Heat, Mark
+from explorer.marks import Floats, Gallery, Heat, Mark
 from explorer.scales import Log, Scale
 
 Span = tuple[float, float]
@@ -65,8 +65,8 @@ def extent(values: Floats, scale: Scale) -> Span | None:
 
 
 def margin_of(marks: tuple[Mark, ...]) -> float:
-    """Share of the axis to leave empty at its ends: none around cells, which fill the plot."""
-    return 0.0 if any(isinstance(mark, Heat) for mark in marks) else MARGIN
+    """Share of the axis to leave empty at its ends: none around cells and images, which fill the plot."""
+    return 0.0 if any(isinstance(mark, Heat | Gallery) for mark in marks) else MARGIN
 
 
 def padded(span: Span, scale: Scale, margin: float = MARGIN) -> Span:
@@ -90,6 +90,17 @@ def steady(seen: Span, data: Span, scale: Scale, margin: float = MARGIN) -> Span
     low = fit[0] if data[0] < seen[0] else seen[0]
     high = fit[1] if data[1] > seen[1] else seen[1]
     return fit if data[1] - data[0] < LEAST_USE * (high - low) and fit[1] - fit[0] < high - low else (low, high)
+
+
+def squared(x: Span, y: Span, shape: float) -> tuple[Span, Span]:
+    """One of them opened about its middle, so that a unit is as long along both on an area `shape` times as high."""
+    wide, high = x[1] - x[0], y[1] - y[0]
+    return _opened(x, max(wide, high / shape)), _opened(y, max(high, wide * shape))
+
+
+def _opened(span: Span, width: float) -> Span:
+    more = (width - (span[1] - span[0])) / 2
+    return (span[0] - more, span[1] + more) if more > 0 else span
 
 
 def limited(span: Span, scale: Scale) -> Span:

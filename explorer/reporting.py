@@ -16,6 +16,7 @@ from explorer.files import write_together
 from explorer.plots import PLOTS
 from explorer.session import Session, to_text
 from kernels.analyses.budget import Budget, budget
+from kernels.analyses.clouds import theory_of
 from kernels.analyses.expansion import Expansion, expansion
 from kernels.analyses.learning import Learning, learning, refusal
 from kernels.experiment import Experiment, to_dict
@@ -191,7 +192,8 @@ def write_all(session: Session, folder: Path, *, with_budget: bool = False) -> l
     With a budget there is budget.csv too. Errors: `ValueError` in one sentence for unreadable data and for a budget
     that is too large, `WriteError` for a folder that cannot be written.
     """
-    experiment = session.experiment
+    # Where there is no exact law, the numbers are those of Gaussian theory, and say so by the experiment they name.
+    experiment = theory_of(session.experiment)
     files: dict[str, bytes] = {
         "report.json": as_json(experiment, with_budget=with_budget).encode(),
         "modes.csv": modes_csv(experiment).encode(),

@@ -1,6 +1,7 @@
 """The session: an experiment and what is shown beside it, as one immutable value and as a text file."""
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +9,25 @@ from typing import Any, cast
 
 import tomli_w
 
-from explorer.files import write_atomically
+from explorer.files import write_atomically, write_together
 from explorer.marks import Style, identity
+from kernels.analyses.trainings import is_trained, trained_for
+from kernels.distances import DISTANCES
 from kernels.experiment import Experiment, carried, component_from_dict, from_dict, to_dict
 from kernels.grids import TimeGrid
-from kernels.param import Component, declarations, leaves
+from kernels.param import Component, declarations, leaves, nearest_first
 from kernels.param import Path as PathDeclaration
+from kernels.particles import Sampling
 from kernels.samplers import Sampler
-from kernels.scores import Learned
+from kernels.scores import Learned, Network, Trained
+from kernels.scores.network import from_bytes, to_bytes
+from kernels.spectra import Shaped, population_of
 from kernels.spectra.files import content_digest
 
 VERSION = 1
+# The name of the distance to the exact law itself, which needs means and variances alone.
+LAW = "law"
+DISTANCE_NAMES = (*(kind.name for kind in DISTANCES), LAW)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +41,22 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sampled:
+    """A distance measured on a cloud with its standard error, and that of two clouds of data of the same size.
+
+    All are infinite where the sampler diverged. `distance` is the name of one of DISTANCES, or LAW.
+    """
+
+    experiment: Experiment
+    sampling: Sampling
+    distance: str
+    value: float
+    standard_error: float
+    floor: float
+    floor_error: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """Everything that an undo brings back and a session file keeps.
 
@@ -40,6 +65,8 @@ class Session:
     (numbers of score evaluations) span the ablation table; `followed` are the ranks, from 1, of the modes whose
     variance is drawn along time, a few over the whole spectrum if there are none; `measured` is what replicas gave,
     on any experiments; `training` is the place in the training of the score, from its first step, 0, to its last, 1.
+    `sampling` says which cloud is made, `looked_at` are the ranks, from 1, of the two modes of it that are drawn,
+    `moment` is the place on its way from noise, 0, to data, 1, and `sampled` is what was measured on clouds.
     """
 
     experiment: Experiment = dataclasses.field(default_factory=Experiment)
@@ -52,6 +79,10 @@ class Session:
     followed: tuple[int, ...] = ()
     measured: tuple[Measured, ...] = ()
     training: float = 1.0
+    sampling: Sampling = dataclasses.field(default_factory=Sampling)
+    looked_at: tuple[int, int] = (1, 2)
+    moment: float = 1.0
+    sampled: tuple[Sampled, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -162,14 +193,26 @@ def to_text(session: Session, *, digests: bool = True) -> str:
         "followed": list(session.followed),
         "measured": [{**vars(part), "experiment": to_dict(part.experiment)} for part in session.measured],
         "training": session.training,
+        "sampling": _plain(session.sampling),
+        "looked_at": list(session.looked_at),
+        "moment": session.moment,
+        "sampled": [
+            {**vars(part), "experiment": to_dict(part.experiment), "sampling": _plain(part.sampling)}
+            for part in session.sampled
+        ],
         "files": _digests(session) if digests else {},
     }
     return tomli_w.dumps(data)
 
 
+def _plain(sampling: Sampling) -> dict[str, Any]:
+    """There is but one kind of sampling, which need not be named."""
+    return {name: value for name, value in to_dict(sampling).items() if name != "kind"}
+
+
 def _digests(session: Session) -> dict[str, str]:
     digests: dict[str, str] = {}
-    measured = (part.experiment for part in session.measured)
+    measured = (part.experiment for part in (*session.measured, *session.sampled))
     for experiment in (session.experiment, *session.pins, *measured):
         for _, declaration, value in leaves(experiment):
             if isinstance(declaration, PathDeclaration) and value and value not in digests:
@@ -216,7 +259,11 @@ def from_text(text: str) -> Session:
         budgets=tuple(_whole(value) for value in _list(data, "budgets", Session.budgets)),
         followed=tuple(_whole(value) for value in _list(data, "followed")),
         measured=tuple(_measured(part) for part in _list(data, "measured")),
-        training=_training(data.get("training", Session.training)),
+        training=_share("training", data.get("training", Session.training)),
+        sampling=_sampling(data.get("sampling", {})),
+        looked_at=_looked_at(data.get("looked_at", list(Session.looked_at))),
+        moment=_share("moment", data.get("moment", Session.moment)),
+        sampled=tuple(_sampled(part) for part in _list(data, "sampled")),
     )
 
 
@@ -239,10 +286,27 @@ def _whole(value: Any) -> int:
     return int(_number(value))
 
 
-def _training(value: Any) -> float:
+def _share(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise ValueError(f"training must be a number from 0 to 1, got {value!r}.")
+        raise ValueError(f"{name} must be a number from 0 to 1, got {value!r}.")
     return float(value)
+
+
+def _looked_at(value: Any) -> tuple[int, int]:
+    ranks = cast(list[Any], value) if isinstance(value, list) else []
+    if len(ranks) != 2 or not all(type(rank) is int and 1 <= rank < 2**31 for rank in ranks):
+        raise ValueError(f"looked_at must be the ranks of two modes, counted from 1, got {value!r}.")
+    return ranks[0], ranks[1]
+
+
+def _sampling(value: Any) -> Sampling:
+    if not isinstance(value, dict):
+        raise ValueError(f"sampling must be a table of names and values, got {value!r}.")
+    known, values = declarations(Sampling), cast(dict[str, Any], value)
+    for name in values:
+        if name not in known:
+            raise ValueError(f"sampling has no parameter {name!r}; known are {nearest_first(name, known)}.")
+    return Sampling(**values)
 
 
 def _measured(data: Any) -> Measured:
@@ -264,6 +328,32 @@ def _measured(data: Any) -> Measured:
     )
 
 
+def _sampled(data: Any) -> Sampled:
+    names = [field.name for field in dataclasses.fields(Sampled)]
+    if not isinstance(data, dict) or set(cast(dict[str, Any], data)) != set(names):
+        raise ValueError(f"sampled must hold tables of {', '.join(names)}, got {data!r}.")
+    values = cast(dict[str, Any], data)
+    if values["distance"] not in DISTANCE_NAMES:
+        known = ", ".join(DISTANCE_NAMES)
+        raise ValueError(f"sampled distance must be one of {known}, got {values['distance']!r}.")
+    numbers: dict[str, float] = {}
+    for name in ("value", "standard_error", "floor", "floor_error"):
+        value = values[name]
+        # Some distances may be slightly negative where they vanish; what has diverged is infinite.
+        least = 0.0 if name.endswith("error") else -math.inf
+        huge = isinstance(value, int) and abs(value) >= 2**63
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or huge or not value >= least:
+            kind = "a nonnegative number" if name.endswith("error") else "a number"
+            raise ValueError(f"sampled {name} must be {kind}, got {value!r}.")
+        numbers[name] = float(value)
+    return Sampled(
+        experiment=from_dict(values["experiment"]),
+        sampling=_sampling(values["sampling"]),
+        distance=values["distance"],
+        **numbers,
+    )
+
+
 def changed_files(text: str) -> list[str]:
     """Files that are not what they were when the session was written."""
     changed: list[str] = []
@@ -278,8 +368,35 @@ def changed_files(text: str) -> list[str]:
 
 
 def save(session: Session, path: str | Path) -> None:
-    """Write a session file; the old one stays whole until the new one is."""
-    write_atomically(Path(path), to_text(session).encode())
+    """Write a session file, and the weights of its network beside it if that has been trained.
+
+    Old files stay whole until the new ones are.
+    """
+    contents = {Path(path): to_text(session).encode()}
+    if isinstance(session.experiment.score, Network) and is_trained(session.experiment):
+        contents[weights_beside(path)] = to_bytes(cast(Trained, trained_for(session.experiment)))
+    if len(contents) == 1:
+        write_atomically(Path(path), contents[Path(path)])
+    else:
+        write_together(contents)
+
+
+def weights_beside(path: str | Path) -> Path:
+    """Where the weights of a session's network are."""
+    return Path(path).with_suffix(".safetensors")
+
+
+def read_network(experiment: Experiment, path: Path) -> Trained:
+    """The trained network of an experiment from a file.
+
+    Errors: `ValueError` in one sentence that names the file.
+    """
+    assert isinstance(experiment.score, Network)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}.") from None
+    return from_bytes(experiment.score, population_of(experiment.spectrum), data, str(path))
 
 
 def load(path: str | Path) -> Session:
@@ -297,9 +414,15 @@ def load(path: str | Path) -> Session:
         raise ValueError(f"{path}: {error}") from None
 
 
+def is_theory(experiment: Experiment) -> bool:
+    """Whether exact laws are those of a Gaussian that only has the covariance of the data, with its exact score."""
+    return isinstance(experiment.spectrum, Shaped) or not experiment.score.is_affine
+
+
 def headline(session: Session, totals: dict[str, float]) -> str:
     """The present result in a line."""
     present = items(session)[0]
     total = totals.get(present.label, float("nan"))
     score = " of the mean score" if isinstance(present.experiment.score, Learned) else ""
+    score += " in Gaussian theory" if is_theory(present.experiment) else ""
     return f"W₂ = {total:.6g} with {present.experiment.calls} score evaluations{score}"

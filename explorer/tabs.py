@@ -113,7 +113,8 @@ class Tabs(QTabWidget):
     def show_figure(self, name: str, figure: Figure, *, current: bool) -> None:
         """Draw; `current` tells whether this answers the present question."""
         canvas = self._canvases[name]
-        canvas.show_figure(figure, keep_view=True)
+        if figure is not canvas.figure:
+            canvas.show_figure(figure, keep_view=True)
         canvas.set_error("")
         canvas.set_busy(not current)
         if current:

@@ -17,7 +17,7 @@ from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PyQt6.QtWidgets import QApplication, QDockWidget, QLabel, QMainWindow, QScrollArea, QWidget
 
 from explorer.actions import Palette, install
-from explorer.compute import Answer, ComputeService, Failure, Request, Task
+from explorer.compute import Answer, ComputeService, Failure, Request, StoppedError, Task
 from explorer.store import Store
 from explorer.style import apply_theme
 
@@ -31,6 +31,13 @@ HEADLINE_GAP = 12
 
 HINTS = "sensitivity"
 REPLICAS = "measurement"
+CLOUDS = "measurement on particles"
+TRAINING = "training"
+# Work that follows the person: more particles for the plots, once all else rests.
+MORE = "particles"
+REST_MS = 300
+# What tells of its progress in the status bar, where the short work of plots would hide it.
+LONG = (REPLICAS, CLOUDS, TRAINING, MORE)
 
 Job = tuple[str, Callable[[Any], object]]
 
@@ -43,6 +50,10 @@ class Window(QMainWindow):
     """Every plot that is seen shows the present session."""
     measured = pyqtSignal(object)
     """A mean over replicas, told by the thread that measures as soon as it is known."""
+    sampled = pyqtSignal(object)
+    """A distance of particles to the data, in the same way."""
+    trained = pyqtSignal()
+    """The loss of the network that is trained is known further."""
 
     def __init__(self, smoke: str = "") -> None:
         super().__init__()
@@ -55,7 +66,11 @@ class Window(QMainWindow):
         self._before_drag: object = None
         # Measured and shown, but not yet part of the session: a whole measurement is one step of the history.
         self._live: tuple[object, ...] = ()
+        self._live_sampled: tuple[object, ...] = ()
         self._measuring = False
+        # The work on particles that is done or waits; and the cloud that plots want to be whole, by what it is of.
+        self._working = ""
+        self._cloud: object = None
         self._job = ""
         # What the plots were last asked, and what they have answered.
         self._asked: Request | None = None
@@ -102,10 +117,17 @@ class Window(QMainWindow):
         self.compare, self.pins, self.ablation = panels.ComparePanel(), panels.PinsPanel(), panels.AblationPanel()
         self.sweep_bar, self.modes_bar, self.log = panels.SweepBar(), panels.ModesBar(), panels.LogPanel()
         self.improve, self.training_bar = panels.ImprovePanel(), panels.TrainingBar()
+        self.cloud_bar, self.beyond_bar = panels.CloudBar(), panels.BeyondBar()
         self._log_handler = panels.LogHandler(self.log)
         logging.getLogger().addHandler(self._log_handler)
         self._commands = engine.Commands(self)
-        above = {"Sweep": self.sweep_bar, "Spectrum": self.modes_bar, "Learning": self.training_bar}
+        above = {
+            "Sweep": self.sweep_bar,
+            "Spectrum": self.modes_bar,
+            "Learning": self.training_bar,
+            "Cloud": self.cloud_bar,
+            "Beyond Gauss": self.beyond_bar,
+        }
         self.tabs = engine.Tabs(self._commands.for_plot, above)
         self.setCentralWidget(self.tabs)
         self._left.setWidget(self.form)
@@ -143,6 +165,10 @@ class Window(QMainWindow):
         self._hints_pause.setSingleShot(True)
         self._hints_pause.setInterval(HINTS_EVERY_MS)
         self._hints_pause.timeout.connect(self._ask_hints)
+        self._cloud_rest = QTimer(self)
+        self._cloud_rest.setSingleShot(True)
+        self._cloud_rest.setInterval(REST_MS)
+        self._cloud_rest.timeout.connect(self._carry_more)
         self._autosave = QTimer(self)
         self._autosave.timeout.connect(self._keep)
         self._autosave.start(AUTOSAVE_MS)
@@ -173,12 +199,22 @@ class Window(QMainWindow):
         self.improve.requested.connect(self._improve)
         self.improve.stopped.connect(self.jobs.stop)
         self.improve.accepted.connect(self._take)
-        self.training_bar.changed.connect(self._train)
+        self.training_bar.changed.connect(self._play)
+        self.cloud_bar.changed.connect(self._play)
+        for bar, measure in (
+            (self.cloud_bar, self._commands.measure),
+            (self.beyond_bar, self._commands.measure_beyond),
+        ):
+            bar.work.measuring_wanted.connect(measure)
+            bar.work.training_wanted.connect(self._commands.train)
+            bar.work.stopped.connect(self.jobs.stop)
+        self.sampled.connect(self._show_sampled)
+        self.trained.connect(self._ask)
         self.training_bar.replicas_wanted.connect(self._commands.replicate)
         self.training_bar.stopped.connect(self.jobs.stop)
         self.measured.connect(self._show_measured)
         self.jobs.progressed.connect(self._progress)
-        self.tabs.seen_changed.connect(self._ask)
+        self.tabs.seen_changed.connect(self._look)
         self.tabs.said.connect(self.say)
         self.compute.started.connect(self._begin)
         self.jobs.started.connect(self._begin_job)
@@ -221,7 +257,7 @@ class Window(QMainWindow):
             self._message.clear()
         self._just_said = False
         self.form.set_value(session.experiment)
-        bars = (self.sweep_bar, self.modes_bar, self.training_bar)
+        bars = (self.sweep_bar, self.modes_bar, self.training_bar, self.cloud_bar, self.beyond_bar)
         for panel in (self.compare, self.pins, self.ablation, self.improve, *bars):
             panel.set_value(session)
         self._commands.refresh()
@@ -229,18 +265,34 @@ class Window(QMainWindow):
 
     def _ask(self) -> None:
         session = self.session
-        shown = dataclasses.replace(session, measured=(*session.measured, *self._live)) if self._live else session
+        shown = session
+        if self._live or self._live_sampled:
+            measured, sampled = (*session.measured, *self._live), (*session.sampled, *self._live_sampled)
+            shown = dataclasses.replace(session, measured=measured, sampled=sampled)
+        cloud = session.experiment, session.sampling, session.looked_at
+        if cloud != self._cloud:
+            self._cloud = cloud
+            self._cloud_rest.start()
         tasks = [Task(plot.name, partial(plot.draw, shown)) for plot in self.tabs.ask()]
         totals = Task("totals", partial(_totals, self._engine, session))
         self._asked = asked = Request(session, (*tasks, totals))
         self.compute.post("preview", asked, patient=True)
         QTimer.singleShot(ANSWER_PATIENCE_MS, lambda: self._still_waiting(asked))
 
+    def ask_again(self) -> None:
+        """The same session, of which more is known now."""
+        self._show(self.session)
+
+    def _look(self) -> None:
+        self._ask()
+        # Another tab may want all particles.
+        self._cloud_rest.start()
+
     def _still_waiting(self, asked: Request) -> None:
         if self._built and asked is self._asked and asked is not self._rested:
             self.tabs.mark_waiting()
 
-    def _train(self, session: object, dragging: bool) -> None:
+    def _play(self, session: object, dragging: bool) -> None:
         self.store.set(session, dragging=dragging)
 
     @property
@@ -267,6 +319,74 @@ class Window(QMainWindow):
         self.edit(measured=(*kept, *found))
         if found:
             self.say(f"Measured {len(found)} values with {found[0].replicas} replicas each.")
+
+    # ------------------------------------------------------------------------------------------- particles
+
+    @property
+    def is_working(self) -> bool:
+        """Whether particles are measured or a network is trained, or waits for it."""
+        return bool(self._working)
+
+    def begin_sampling(self, work: Callable[[], object]) -> None:
+        """Measure on particles beside the window; what `sampled` is told is shown at once, and kept at the end."""
+        self._begin_work(CLOUDS)
+        self.run_job(CLOUDS, work, lambda _none: self._end_work())
+
+    def begin_training(self, work: Callable[[], object]) -> None:
+        """Train beside the window; what is known of the loss is shown at each `trained`."""
+        self._begin_work(TRAINING)
+        self.run_job(TRAINING, work, self._end_training)
+
+    def _begin_work(self, name: str) -> None:
+        # More particles for the plots give way to it.
+        self._working = name
+        for bar in (self.cloud_bar, self.beyond_bar):
+            bar.work.set_busy(True)
+
+    def _show_sampled(self, one: object) -> None:
+        if self._built:
+            self._live_sampled = (*self._live_sampled, one)
+            self._ask()
+
+    def _end_work(self) -> None:
+        found, self._live_sampled, self._working = cast(tuple[Any, ...], self._live_sampled), (), ""
+        for bar in (self.cloud_bar, self.beyond_bar):
+            bar.work.set_busy(False)
+        if found:
+            again = {(one.experiment, one.sampling, one.distance) for one in found}
+            kept = [one for one in self.session.sampled if (one.experiment, one.sampling, one.distance) not in again]
+            self.edit(sampled=(*kept, *found))
+            self.say(f"Measured {len(found)} values on particles.")
+        else:
+            # What was trained is seen in every plot.
+            self._ask()
+        self._cloud_rest.start()
+
+    def _end_training(self, trained: Any) -> None:
+        self._end_work()
+        self.say(f"Trained the network with {trained.model.iterations} iterations.")
+
+    def _carry_more(self) -> None:
+        """Plots show some of many particles at first; once a person rests, all of them."""
+        wanted, cloud = self.session, self._cloud
+        if not self._built or self._working or self.tabs.titles[self.tabs.currentIndex()] != "Cloud":
+            return
+        clouds, ranks = self._engine.clouds, tuple(rank - 1 for rank in wanted.looked_at)
+        asked = wanted.experiment, wanted.sampling, ranks
+
+        def watch(share: float) -> None:
+            if self._cloud != cloud or self._working:
+                raise StoppedError
+            self.jobs.tell(share, "")
+
+        def work() -> bool:
+            trained = self._engine.trainings.trained_for(wanted.experiment)
+            if clouds.is_complete(*asked, trained):
+                return False
+            clouds.complete(*asked, trained, watch)
+            return True
+
+        self.run_job(MORE, work, lambda more: self._ask() if more else None)
 
     def _tabulate(self, session: Any) -> None:
         self.store.set(session)
@@ -337,25 +457,36 @@ class Window(QMainWindow):
             self.improve.end(failure.sentence)
         if failure.name == REPLICAS:
             self._end_measuring()
+        if failure.name in (CLOUDS, TRAINING):
+            self._end_work()
+        if failure.name == MORE and failure.expected:
+            # The plots show fewer particles, or have told what is wrong.
+            self._state.clear()
+            return
         self.say(failure.sentence)
 
     def _rest_job(self, request: Request, seconds: float) -> None:
         name, _deliver = cast(Job, request.question)
         self._job = ""
-        self._state.setText(f"{name}: {seconds:.1f} s on CPU")
+        if name != MORE:
+            self._state.setText(f"{name}: {seconds:.1f} s on CPU")
 
     def _begin_job(self, names: str) -> None:
         self._job = names
-        self._begin(names)
+        if names != MORE:
+            self._begin(names)
 
     def _progress(self, fraction: float, text: str) -> None:
         if self._job == "improve":
             self.improve.set_progress(fraction, text)
-        else:
-            self._state.setText(f"{self._job}: {100 * fraction:.0f} %, {text}")
+            return
+        if self._job in (CLOUDS, TRAINING):
+            for bar in (self.cloud_bar, self.beyond_bar):
+                bar.work.set_progress(fraction, text)
+        self._state.setText(f"{self._job}: {100 * fraction:.0f} %{', ' if text else ''}{text}")
 
     def _begin(self, names: str) -> None:
-        if names == HINTS or (self._job == REPLICAS and names != REPLICAS):
+        if names == HINTS or (self._job in LONG and names not in LONG):
             return
         self._state.setText(f"computing {_shortened(names, 48)}")
 
@@ -389,7 +520,7 @@ class Window(QMainWindow):
         if isinstance(request.question, tuple):
             return
         self._rested = request
-        if self._job != REPLICAS:
+        if self._job not in LONG:
             self._state.setText(f"CPU ×1 · {1e3 * seconds:.0f} ms")
         if request is self._asked:
             self.ready.emit()
@@ -528,6 +659,8 @@ class Window(QMainWindow):
         if self._built and not self._smoke:
             self._settings.setValue("geometry", self.saveGeometry())
             self._settings.setValue("layout", self.saveState())
+        # Work that runs is waited for, out of sight.
+        self.hide()
         self.shut_down()
         super().closeEvent(a0)
 
@@ -537,6 +670,7 @@ class Window(QMainWindow):
             self._built = False
             self._autosave.stop()
             self._hints_pause.stop()
+            self._cloud_rest.stop()
             logging.getLogger().removeHandler(self._log_handler)
             self.compute.close()
             self.jobs.close()
@@ -571,8 +705,8 @@ def _shortened(text: str, most: int) -> str:
 
 
 def _totals(engine: Any, session: Any) -> dict[str, float]:
-    """Total W2 by label of every item."""
+    """Total W2 by label of every item; where there is no exact law, that of Gaussian theory."""
     return {
-        item.label: float(engine.report.report(item.experiment).wasserstein2.total)
+        item.label: float(engine.report.report(engine.clouds.theory_of(item.experiment)).wasserstein2.total)
         for item in engine.session.items(session)
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from kernels.affine import Value
 from kernels.arrays import Anything
@@ -20,7 +21,7 @@ MOST_KEPT = 12
 class Problem:
     """A law to sample, the process that noises it, and the score used to go back.
 
-    All predictions are affine in the state; times are broadcast against the modes of the data.
+    Times are broadcast against the modes of the data.
     """
 
     data: Gaussian
@@ -60,7 +61,8 @@ class Problem:
         return self.score.velocity(self._centered(x, t), self._at(t))
 
     def _centered(self, x: V, t: Anything) -> V:
-        return x - self.alpha(t) * self.score.law.mean
+        center = self.score.center
+        return x - self.alpha(t) * center if isinstance(center, Tensor) else x
 
     def _at(self, t: Anything) -> Noised:
         return Noised(self.process, t, self.alpha(t), self.sigma(t), self._noised(self.score.law, t))

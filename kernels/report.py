@@ -179,6 +179,8 @@ class Solution:
         starts = torch.stack([run[0] for run in self.runs])
         first, exact = variances(problem, starts), variances(problem, self.times)
         start = self.experiment.start.deviation(data, process, starts.unsqueeze(-1))
+        # Not the sum of exact variance and deviation: of noise far smaller than the data it would lose the digits.
+        started = self.experiment.start.law(data, process, starts.unsqueeze(-1)).variance
         ratio = exact / first
         kept = ratio * self._forgotten(eigenvalues, starts, ratio)
         square, pushed = gain.square(), push.square()
@@ -190,7 +192,7 @@ class Solution:
                 eigenvalues.expand_as(exact),
                 exact,
                 square * start.variance + rest + defect,
-                square * (first + start.variance) + rest + noise,
+                square * started + rest + noise,
                 gain * start.mean + shift,
                 defect,
                 square * first + noise,

@@ -23,7 +23,7 @@ from kernels.problem import Problem
 from kernels.processes import Process
 from kernels.run import Steps, Transition, accumulate, transitions
 from kernels.samplers import Kinetic, OneStep, Sampler, SingleLevel
-from kernels.scores import Noised, Score, ScoreModel
+from kernels.scores import AffineScore, Noised, Score, ScoreModel
 from kernels.scores.base import V
 from kernels.squaring import repeated
 
@@ -136,7 +136,7 @@ def to_samples(course: Course, eigenvalues: Modes, counts: Modes) -> Response:
 
 
 @dataclass(frozen=True, eq=False)
-class _Tilted(Score):
+class _Tilted(AffineScore):
     """A score whose slope is changed by e: minus e (x - alpha mu)."""
 
     inner: Score

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import cast
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from kernels.affine import Affine, FreshNoise
@@ -17,6 +17,7 @@ from kernels.squaring import repeated
 
 Matrix = Float64[Tensor, "row column *rest"]
 Vector = Float64[Tensor, "row *rest"]
+Points = Float[Tensor, "n modes"]
 
 
 @dataclass(frozen=True)
@@ -281,23 +282,25 @@ def simulate(
     sampler: Sampler,
     problem: Problem,
     times: Times,
-    start: Float64[Tensor, "n modes"],
-    rng: torch.Generator,
-    *,
-    at_rest: bool = True,
-) -> Float64[Tensor, "n modes"]:
+    start: Points,
+    former: Points,
+    fresh: Callable[[int, int], Points],
+    visit: Callable[[int, Points], None] = lambda step, points: None,
+) -> Points:
     """Carry points through all steps: the same step as the exact law's, on points.
 
-    A velocity, where there is one, starts at rest, or from its exact law.
+    `former` is the velocity at the start, where there is one. `fresh` gives standard Gaussians by step, from 0, and by
+    their order within the step; `visit` sees the points after each step, counted from 1.
     """
-    x, former, before = start, torch.zeros_like(start), times[0]
-    if isinstance(sampler, Kinetic) and not at_rest:
-        former = torch.randn(start.shape, dtype=start.dtype, generator=rng)
+    x, before = start, times[0]
+    for k, (t0, t1) in enumerate(pairwise(times)):
+        drawn = 0
 
-    def noise(variance: Tensor) -> Tensor:
-        return variance.sqrt() * torch.randn(start.shape, dtype=start.dtype, generator=rng)
+        def noise(variance: Tensor, step: int = k) -> Tensor:
+            nonlocal drawn
+            drawn += 1
+            return variance.sqrt() * fresh(step, drawn - 1)
 
-    for t0, t1 in pairwise(times):
         if isinstance(sampler, OneStep):
             x = sampler.step(x, t0, t1, problem, noise)
         elif isinstance(sampler, Kinetic):
@@ -305,4 +308,5 @@ def simulate(
         else:
             x, former = cast(TwoStep, sampler).step(x, former, before, t0, t1, problem)
             before = t0
+        visit(k + 1, x)
     return x

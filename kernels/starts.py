@@ -19,6 +19,10 @@ class Start(Component, ABC):
     at_rest: ClassVar[bool] = True
 
     @abstractmethod
+    def law(self, data: Gaussian, process: Process, t: Anything) -> Gaussian:
+        """Mean and variance of the start at times t."""
+
+    @abstractmethod
     def deviation(self, data: Gaussian, process: Process, t: Anything) -> Gaussian:
         """Mean and variance of the start minus those of the exact marginal at times t; a difference, not a law."""
 
@@ -31,6 +35,9 @@ class Marginal(Start):
     source = "the reference in which no initialization error is made"
     at_rest = False
 
+    def law(self, data: Gaussian, process: Process, t: Anything) -> Gaussian:
+        return process.marginal(data, t)
+
     def deviation(self, data: Gaussian, process: Process, t: Anything) -> Gaussian:
         return Gaussian(torch.zeros_like(data.mean), torch.zeros_like(data.variance))
 
@@ -41,6 +48,9 @@ class Noise(Start):
 
     formula = "x ~ N(0, σ²)"
     source = "Song et al. 2021, Score-based generative modeling through SDEs"
+
+    def law(self, data: Gaussian, process: Process, t: Anything) -> Gaussian:
+        return _centered(data, process.sigma(t).square())
 
     def deviation(self, data: Gaussian, process: Process, t: Anything) -> Gaussian:
         alpha = process.alpha(t)
@@ -55,10 +65,19 @@ class Isotropic(Start):
     source = "any other guess at the law at the start"
     width: float = param(1.0, "c", (0.01, 100.0), "standard deviation", domain=NONNEGATIVE, log=True)
 
+    def law(self, data: Gaussian, process: Process, t: Anything) -> Gaussian:
+        return _centered(data, torch.full_like(t, self.width**2))
+
     def deviation(self, data: Gaussian, process: Process, t: Anything) -> Gaussian:
         alpha = process.alpha(t)
         exact = alpha.square() * data.variance + process.sigma(t).square()
         return Gaussian(-alpha * data.mean, self.width**2 - exact)
+
+
+def _centered(data: Gaussian, variance: Anything) -> Gaussian:
+    """The same variance in every mode, and no mean."""
+    variance = variance + torch.zeros_like(data.variance)
+    return Gaussian(torch.zeros_like(variance), variance)
 
 
 STARTS = (Noise, Marginal, Isotropic)

@@ -100,7 +100,8 @@ NO_PATH = "no file chosen; give the path of a .npy, .npz, .csv or .txt file"
 SENTENCES: dict[str, str] = {
     # unknown kinds and paths, the nearest first
     "spectrum=Powerlaw": "Experiment.spectrum must be one of PowerLaw, Isotropic, LogUniform, TwoBlock, ImageLike, "
-    "Custom, EigenvalueFile, SampleFile, ImageFolder, Texture, got 'Powerlaw'.",
+    "Custom, Mixture, EigenvalueFile, SampleFile, ImageFolder, Texture, FittedMixture, Points, ImagePoints, got "
+    "'Powerlaw'.",
     "sampler=DIMM": "Experiment.sampler must be one of DDIM, DDPM, EulerMaruyama, ShapedEulerMaruyama, "
     "TabulatedEulerMaruyama, ExponentialIntegrator, AncestralVP, "
     "Heun, EDMHeun, RungeKutta4, FlowEuler, DPMSolverPP2M, Langevin, UnderdampedLangevin, got 'DIMM'.",
@@ -214,7 +215,10 @@ def test_bad_input_is_answered_by_one_sentence(here: Path, words: str) -> None:
         ("doctr", "'doctr' is neither a session file nor a command; did you mean `wasserscope doctor`?"),
         (
             "xyz.toml",
-            "'xyz.toml' is neither a session file nor a command; commands are run, optimize, replicate, list, doctor.",
+            (
+                "'xyz.toml' is neither a session file nor a command; commands are run, optimize, replicate, sample, "
+                "list, doctor."
+            ),
         ),
     ],
 )
@@ -1081,7 +1085,7 @@ def test_the_doctor_knows_every_dependency() -> None:
 HELPS = """
 import contextlib, io, sys
 from explorer.cli import main
-commands = [[command, "--help"] for command in ("run", "optimize", "replicate", "list", "doctor")]
+commands = [[command, "--help"] for command in ("run", "optimize", "replicate", "sample", "list", "doctor")]
 for words in (["--help"], *commands, ["--version"]):
     with contextlib.redirect_stdout(io.StringIO()) as said:
         try:

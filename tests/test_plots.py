@@ -15,9 +15,10 @@ from explorer.plots.base import divergence_note
 from explorer.ranges import extent, padded
 from explorer.scales import Linear, Log, Scale, Symlog
 from explorer.session import Session, items
-from kernels.analyses import budget, convergence, expansion, levels, sweep
+from kernels.analyses import budget, clouds, convergence, expansion, levels, sweep
 from kernels.experiment import Experiment
 from kernels.grids import AlignYourSteps, Karras, LogUniform, Shifted, Tabulated, Uniform
+from kernels.particles import Sampling
 from kernels.processes import EDM, PROCESSES, Brownian, FlowMatching, Process, VPCosine
 from kernels.report import report, solve
 from kernels.samplers import (
@@ -60,7 +61,7 @@ INFINITE = Session(
     experiment=Experiment(spectrum=Custom(eigenvalues=(1.0, 0.0)), grid=Uniform(steps=30, stop=0.0), sampler=Heun()),
     swept="grid.stop",
 )
-SESSIONS: dict[str, Session] = {
+USUAL: dict[str, Session] = {
     "default": Session(),
     **{kind.__name__: usual(kind) for kind in PROCESSES},
     "zeros": Session(experiment=Experiment(spectrum=Custom(eigenvalues=(4.0, 0.25, 0.0, 0.0), mean=0.5))),
@@ -99,6 +100,8 @@ SESSIONS: dict[str, Session] = {
     "followed": Session(followed=(2, 64, 1000)),
     "many modes": Session(experiment=Experiment(spectrum=PowerLaw(modes=2000, mean=0.1), sampler=DPMSolverPP2M())),
 }
+# Few particles tell as well what a plot is made of.
+SESSIONS = {name: replace(session, sampling=Sampling(particles=200)) for name, session in USUAL.items()}
 every_session = pytest.mark.parametrize("name", SESSIONS)
 
 
@@ -137,7 +140,7 @@ def equal(values: object) -> object:
 
 def test_names_are_unique_and_every_plot_has_a_place() -> None:
     assert len(BY_NAME) == len(PLOTS)
-    tabs = ["Error", "Budget", "Spectrum", "Process", "Sweep", "Learning", "Langevin"]
+    tabs = ["Error", "Budget", "Spectrum", "Process", "Sweep", "Learning", "Langevin", "Cloud", "Beyond Gauss"]
     assert list(dict.fromkeys(plot.tab for plot in PLOTS)) == tabs
     for plot in PLOTS:
         assert plot.name.isidentifier()
@@ -232,6 +235,7 @@ def test_a_plot_is_a_pure_function_of_the_session(plot: Plot, name: str) -> None
     known = (report, solve, convergence.convergence, convergence.on_grids, sweep.sweep, sweep.sweep_over)
     for one in (*known, sweep.best_value, levels.along_time, levels.on_grid, budget.budget, expansion.expansion):
         one.cache_clear()
+    clouds.clear()
     second = plot.draw(SESSIONS[name])
     assert alike(first, second)
     # What was drawn before has not been written to.
@@ -242,7 +246,7 @@ def test_a_plot_is_a_pure_function_of_the_session(plot: Plot, name: str) -> None
 OF_DATA = [plot.name for plot in PLOTS if plot.name not in {"process", "grid", "snr"}]
 # These show the experiment and nothing beside it.
 ALONE = {"paths", "budget", "steps", "theory", "stochasticity"} | {
-    plot.name for plot in PLOTS if plot.tab in {"Learning", "Langevin"}
+    plot.name for plot in PLOTS if plot.tab in {"Learning", "Langevin", "Cloud", "Beyond Gauss"}
 }
 
 

@@ -18,6 +18,8 @@ from PIL import Image
 from explorer.files import WriteError
 from explorer.marks import COLORS, DASHES, MARKERS
 from explorer.session import (
+    DISTANCE_NAMES,
+    Sampled,
     Session,
     changed_files,
     difference,
@@ -33,6 +35,7 @@ from kernels.analyses.sweep import numeric_paths
 from kernels.experiment import Experiment
 from kernels.grids import TIME_GRIDS, AlignYourSteps, Karras, LogUniform, Shifted, Tabulated, TimeGrid, Uniform
 from kernels.param import Component
+from kernels.particles import Sampling
 from kernels.processes import EDM, VPLinear
 from kernels.samplers import (
     DDIM,
@@ -51,6 +54,9 @@ from kernels.starts import Marginal
 from tests import strategies
 
 # ------------------------------------------------------------------------------------------------ round trip
+
+
+RANKS = st.integers(1, 2**31 - 1)
 
 
 def several(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
@@ -72,6 +78,25 @@ def sessions(draw: st.DrawFn) -> Session:
         stops=draw(several(st.floats(0, 1e9, exclude_max=True))),
         budgets=draw(counts),
         followed=draw(counts),
+        sampling=draw(strategies.components(Sampling)),
+        looked_at=draw(st.tuples(RANKS, RANKS)),
+        moment=draw(st.floats(0, 1)),
+        sampled=draw(several(sampled())),
+    )
+
+
+@st.composite
+def sampled(draw: st.DrawFn) -> Sampled:
+    """What was measured on a cloud; infinite where it diverged."""
+    errors = st.floats(0, allow_nan=False)
+    return Sampled(
+        experiment=draw(strategies.experiments()),
+        sampling=draw(strategies.components(Sampling)),
+        distance=draw(st.sampled_from(DISTANCE_NAMES)),
+        value=draw(st.floats(allow_nan=False)),
+        standard_error=draw(errors),
+        floor=draw(st.floats(allow_nan=False)),
+        floor_error=draw(errors),
     )
 
 
@@ -116,7 +141,12 @@ def test_a_saved_session_is_text_that_a_person_can_read(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------- refusals
 
-KNOWN = "budgets, experiment, files, followed, grids, measured, pins, samplers, stops, swept, training, version"
+KNOWN = (
+    "budgets, experiment, files, followed, grids, looked_at, measured, moment, pins, sampled, samplers, sampling, "
+    "stops, swept, training, version"
+)
+SAMPLED = "experiment, sampling, distance, value, standard_error, floor, floor_error"
+ONE = "distance = 'sliced', value = 1.0, standard_error = 0.1, floor = 0.0, floor_error = 0.0, experiment = {}"
 NUMBERS = "stops, budgets and followed modes must be nonnegative numbers"
 WHOLE = "budgets and followed modes must be whole numbers"
 
@@ -168,6 +198,30 @@ REFUSED = {
     "version = 1\nbudgets = [1000000000]": f"{NUMBERS}, got 1000000000.",
     "version = 1\nfollowed = [1.7]": f"{WHOLE}, got 1.7.",
     "version = 1\nswept = 3": "swept must be the path of a number, got 3.",
+    "version = 1\nmoment = 1.5": "moment must be a number from 0 to 1, got 1.5.",
+    "version = 1\nmoment = true": "moment must be a number from 0 to 1, got True.",
+    "version = 1\ntraining = '1'": "training must be a number from 0 to 1, got '1'.",
+    "version = 1\nlooked_at = [1]": "looked_at must be the ranks of two modes, counted from 1, got [1].",
+    "version = 1\nlooked_at = [0, 2]": "looked_at must be the ranks of two modes, counted from 1, got [0, 2].",
+    "version = 1\nlooked_at = [1, 2.0]": "looked_at must be the ranks of two modes, counted from 1, got [1, 2.0].",
+    "version = 1\nlooked_at = 3": "looked_at must be the ranks of two modes, counted from 1, got 3.",
+    "version = 1\nsampling = 3": "sampling must be a table of names and values, got 3.",
+    "version = 1\n[sampling]\nparticle = 3": "sampling has no parameter 'particle'; known are particles, seed, dtype, "
+    "device.",
+    "version = 1\n[sampling]\nparticles = 1": "Sampling.particles (P) must lie in [2, 1e+12], got 1.",
+    "version = 1\n[sampling]\nparticles = '9'": "Sampling.particles (P) must be a number in [2, 1e+12], got '9'.",
+    "version = 1\n[sampling]\ndevice = 'gpu'": "Sampling.device must be one of cpu, cuda, got 'gpu'.",
+    "version = 1\nsampled = 3": "sampled must be a list, got 3.",
+    "version = 1\nsampled = [3]": f"sampled must hold tables of {SAMPLED}, got 3.",
+    f"version = 1\nsampled = [{{{ONE}, sampling = 3}}]": "sampling must be a table of names and values, got 3.",
+    f"version = 1\nsampled = [{{{ONE.replace('sliced', 'far')}, sampling = {{}}}}]": "sampled distance must be one of "
+    "frechet, by_mode, sliced, energy, mmd, exact, law, got 'far'.",
+    f"version = 1\nsampled = [{{{ONE.replace('0.1', '-0.1')}, sampling = {{}}}}]": "sampled standard_error must be "
+    "a nonnegative number, got -0.1.",
+    f"version = 1\nsampled = [{{{ONE.replace('1.0', 'nan')}, sampling = {{}}}}]": "sampled value must be a number, "
+    "got nan.",
+    f"version = 1\nsampled = [{{{ONE.replace('1.0', '9' * 400)}, sampling = {{}}}}]": "sampled value must be a number, "
+    f"got {'9' * 400}.",
     "version = 1\nfiles = 3": "files must be a table of paths and digests, got 3.",
     "version = 1\nfiles = {a = 3}": "files must be a table of paths and digests, got {'a': 3}.",
 }

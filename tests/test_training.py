@@ -17,7 +17,8 @@ from explorer import commands
 from explorer.fields.row import IDLE
 from explorer.form import Form
 from explorer.marks import NEUTRAL, Band, Curve, Figure, Points
-from explorer.panels.training_bar import PLACES, TrainingBar
+from explorer.panels.player import PLACES
+from explorer.panels.training_bar import TrainingBar
 from explorer.plots import PLOTS
 from explorer.session import Session
 from explorer.window import Window
@@ -142,7 +143,7 @@ def bar(qtbot: QtBot) -> TrainingBar:
     made.resize(600, 90)
     with qtbot.waitExposed(made):
         made.show()
-    made.timer.setInterval(0)
+    made.player.timer.setInterval(0)
     made.set_value(Session(experiment=DESCENT, training=0.5))
     return made
 
@@ -161,71 +162,71 @@ def heard(bar: TrainingBar) -> list[tuple[float, bool]]:
 def test_showing_a_session_says_nothing(bar: TrainingBar) -> None:
     said = heard(bar)
     bar.set_value(Session(experiment=DESCENT, training=0.25))
-    assert bar.slider.value() == PLACES // 4
-    assert bar.place.text() == "step 6 of 1000"
+    assert bar.player.slider.value() == PLACES // 4
+    assert bar.player.told.text() == "step 6 of 1000"
     bar.set_value(Session(experiment=QUICK))
-    assert bar.place.text() == "no training"
-    assert not bar.play.isEnabled()
-    assert not bar.slider.isEnabled()
-    assert "Empirical is not trained" in bar.slider.toolTip()
+    assert bar.player.told.text() == "no training"
+    assert not bar.player.play.isEnabled()
+    assert not bar.player.slider.isEnabled()
+    assert "Empirical is not trained" in bar.player.slider.toolTip()
     assert said == []
 
 
 def test_playing_moves_to_the_end_and_stops(qtbot: QtBot, bar: TrainingBar) -> None:
     said = heard(bar)
-    qtbot.mouseClick(bar.play, Qt.MouseButton.LeftButton)
-    assert bar.is_playing
-    assert bar.play.text() == "Pause"
-    qtbot.waitUntil(lambda: not bar.is_playing, timeout=LONG)
+    qtbot.mouseClick(bar.player.play, Qt.MouseButton.LeftButton)
+    assert bar.player.is_playing
+    assert bar.player.play.text() == "Pause"
+    qtbot.waitUntil(lambda: not bar.player.is_playing, timeout=LONG)
     places = [place for place, _ in said]
     assert places == sorted(places)
     assert places[-1] == 1.0
     assert [dragging for _, dragging in said] == [True] * (len(said) - 1) + [False]
-    assert bar.play.text() == "Play"
+    assert bar.player.play.text() == "Play"
     # From the end it begins again.
     said.clear()
-    bar.play.click()
+    bar.player.play.click()
     assert said == [(0.0, True)]
-    bar.play.click()
-    assert said[-1] == (bar.slider.value() / PLACES, False)
-    assert not bar.is_playing
+    bar.player.play.click()
+    assert said[-1] == (bar.player.slider.value() / PLACES, False)
+    assert not bar.player.is_playing
 
 
 def test_what_others_do_to_the_place_ends_the_playing(bar: TrainingBar) -> None:
-    bar.play.click()
+    bar.player.play.click()
     said = heard(bar)
     bar.set_value(Session(experiment=DESCENT, training=0.1))
-    assert not bar.is_playing
+    assert not bar.player.is_playing
     assert said == []
     # What they do to something else does not, unless there is nothing left to play.
-    bar.play.click()
+    bar.player.play.click()
     bar.set_value(Session(experiment=STOCHASTIC, training=0.1))
-    assert bar.is_playing
+    assert bar.player.is_playing
     bar.set_value(Session(experiment=QUICK, training=0.1))
-    assert not bar.is_playing
+    assert not bar.player.is_playing
 
 
 def test_nothing_plays_unseen(bar: TrainingBar) -> None:
-    bar.play.click()
+    bar.player.play.click()
     bar.hide()
-    assert not bar.is_playing
+    assert not bar.player.is_playing
 
 
 def test_keys_move_the_slider(qtbot: QtBot, bar: TrainingBar) -> None:
     said = heard(bar)
-    qtbot.keyClick(bar.slider, Qt.Key.Key_Right)
-    qtbot.keyClick(bar.slider, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
-    qtbot.keyClick(bar.slider, Qt.Key.Key_End)
-    qtbot.keyClick(bar.slider, Qt.Key.Key_End)
+    qtbot.keyClick(bar.player.slider, Qt.Key.Key_Right)
+    qtbot.keyClick(bar.player.slider, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(bar.player.slider, Qt.Key.Key_End)
+    qtbot.keyClick(bar.player.slider, Qt.Key.Key_End)
     assert said == [(0.51, False), (0.511, False), (1.0, False)]
 
 
 def test_a_hand_on_the_slider_is_a_drag(bar: TrainingBar) -> None:
     said = heard(bar)
-    bar.slider.setSliderDown(True)
-    bar.slider.setSliderPosition(600)
-    bar.slider.setSliderPosition(700)
-    bar.slider.setSliderDown(False)
+    bar.player.slider.setSliderDown(True)
+    bar.player.slider.setSliderPosition(600)
+    bar.player.slider.setSliderPosition(700)
+    bar.player.slider.setSliderDown(False)
     assert said == [(0.6, True), (0.7, True), (0.7, False)]
 
 
@@ -238,7 +239,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, qapp: object) -> Iterator[W
         made = Window()
         made.show()
         made.build(Session(experiment=DESCENT))
-        made.training_bar.timer.setInterval(0)
+        made.training_bar.player.timer.setInterval(0)
         yield made
         closed(made)
 
@@ -277,8 +278,8 @@ def untold(window: Window) -> int:
 def test_playing_is_one_step_of_the_history(qtbot: QtBot, window: Window) -> None:
     before = Session(experiment=DESCENT, training=0.8)
     redrawn(qtbot, window, lambda: window.store.set(before))
-    window.training_bar.play.click()
-    qtbot.waitUntil(lambda: not window.training_bar.is_playing, timeout=LONG)
+    window.training_bar.player.play.click()
+    qtbot.waitUntil(lambda: not window.training_bar.player.is_playing, timeout=LONG)
     assert window.session == replace(before, training=1.0)
     window.undo()
     assert window.session == before

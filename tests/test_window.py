@@ -47,6 +47,7 @@ from explorer.panels.checks import Checks
 from explorer.plots import PLOTS, Plot
 from explorer.session import Session, items, load, save
 from explorer.window import Window
+from kernels.analyses.clouds import theory_of
 from kernels.experiment import Experiment
 from kernels.grids import AlignYourSteps, Uniform
 from kernels.processes import EDM, FlowMatching, VPLinear
@@ -275,7 +276,7 @@ def assert_shows(window: Window, session: Session) -> None:
 
 
 def total(experiment: Experiment) -> float:
-    return float(report(experiment).wasserstein2.total)
+    return float(report(theory_of(experiment)).wasserstein2.total)
 
 
 def has_color(widget: QWidget, color: str) -> bool:

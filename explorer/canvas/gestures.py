@@ -60,7 +60,8 @@ class NavigableView(PlotView):
         frame = self.surface.frame
         place = self.place_at(frame.x_at(at.x() - area.left()), frame.y_at(at.y() - area.top()))
         self.point_at(*place)
-        self.hovered.emit(place)
+        # Places among images mean nothing to other plots.
+        self.hovered.emit(None if self.figure.bare else place)
 
     def _leave(self) -> None:
         if self.mouse is not None:
@@ -85,7 +86,7 @@ class NavigableView(PlotView):
     # ------------------------------------------------------------------ zoom
 
     def _remember(self) -> None:
-        self.history = [*self.history, self.spans()][-LONGEST_HISTORY:]
+        self.history = [*self.history, self.wanted][-LONGEST_HISTORY:]
 
     def _zoom(self, spans: tuple[Span, Span]) -> None:
         self.zoomed = True
@@ -101,7 +102,7 @@ class NavigableView(PlotView):
         return scaled[0], scaled[1]
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
-        """Zoom about the mouse; over an axis, along that axis only."""
+        """Zoom about the mouse; over an axis, along that axis only, unless units must stay equal."""
         if event is None or self.empty:
             return
         at, area = event.position(), self.area()
@@ -109,7 +110,7 @@ class NavigableView(PlotView):
         if now - self._last_wheel > SAME_GESTURE_S:
             self._remember()
         self._last_wheel = now
-        below, beside = at.y() > area.bottom(), at.x() < area.left()
+        below, beside = (over and not self.figure.equal for over in (at.y() > area.bottom(), at.x() < area.left()))
         delta = event.angleDelta().y() or event.angleDelta().x()
         self._zoom(self._scaled(ZOOM_STEP ** (-delta / 120), at, (not beside, not below)))
         event.accept()

@@ -1,20 +1,22 @@
-"""One scene item per mark, which guards and places its drawing, and the drawings of all marks but heat maps."""
+"""One scene item per mark, which guards and places its drawing, and the drawings of all marks of a few points."""
 
 import math
 from collections.abc import Callable
 from typing import cast
 
 import numpy as np
-from PyQt6.QtCore import QPointF, QRectF, Qt
-from PyQt6.QtGui import QBrush, QColor, QFontMetricsF, QImage, QPainter, QPen
+from PyQt6.QtCore import QRectF, Qt
+from PyQt6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPen
 from PyQt6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from explorer.canvas.base import GraphicsObject, draw_lines, path
+from explorer.canvas.cloud import CloudDrawing, draw_density, picture_of, ratio_of
+from explorer.canvas.gallery import GalleryDrawing
 from explorer.canvas.heat import HeatDrawing
 from explorer.canvas.strokes import draw_curve, draw_markers, thinned
 from explorer.canvas.surface import FAR, Drawing, Surface
 from explorer.canvas.theme import text_ink
-from explorer.marks import DASHES, Band, Bars, Curve, Floats, Heat, Line, Mark, Points, marked
+from explorer.marks import DASHES, Band, Bars, Cloud, Curve, Floats, Gallery, Heat, Line, Mark, Points, marked
 from explorer.ranges import Frame
 from explorer.scales import Scale
 
@@ -71,7 +73,7 @@ class PointsDrawing(Drawing[Points]):
         if self.mark.error is not None:
             self._draw_errors(painter, on, x, color)
         if len(x) > MOST_SYMBOLS:
-            _draw_cloud(painter, on.frame, x, y, color)
+            draw_density(painter, on, picture_of(x, y, on, color, ratio_of(painter)))
         else:
             draw_markers(painter, self.mark.style.marker or "o", x, y, color)
 
@@ -191,10 +193,12 @@ DRAWINGS: dict[type[Mark], type[Drawing[Mark]]] = {
     Band: cast(type[Drawing[Mark]], BandDrawing),
     Line: cast(type[Drawing[Mark]], LineDrawing),
     Heat: cast(type[Drawing[Mark]], HeatDrawing),
+    Cloud: cast(type[Drawing[Mark]], CloudDrawing),
+    Gallery: cast(type[Drawing[Mark]], GalleryDrawing),
 }
 READABLE = (CurveDrawing, PointsDrawing, BarsDrawing)
 ReadableDrawing = CurveDrawing | PointsDrawing | BarsDrawing
-LAYERS: dict[type[Mark], float] = {Heat: 0.5, Band: 1, Bars: 2, Curve: 3, Points: 4, Line: 5}
+LAYERS: dict[type[Mark], float] = {Gallery: 0.4, Heat: 0.5, Band: 1, Bars: 2, Cloud: 2.5, Curve: 3, Points: 4, Line: 5}
 
 
 class MarkItem(GraphicsObject):
@@ -277,15 +281,3 @@ def _resampled(x: Floats, y: Floats) -> tuple[Floats, Floats]:
     places = np.linspace(0, len(x) - 1, 400)
     known = np.arange(len(x))
     return np.interp(places, known, x), np.interp(places, known, y)
-
-
-def _draw_cloud(painter: QPainter, frame: Frame, x: Floats, y: Floats, color: QColor) -> None:
-    width, height = int(frame.width), int(frame.height)
-    inside = (x >= 0) & (x < width - 1) & (y >= 0) & (y < height - 1)
-    place = y[inside].astype(np.intp) * width + x[inside].astype(np.intp)
-    counts = sum(np.bincount(place + offset, minlength=width * height) for offset in (0, 1, width, width + 1))
-    alpha = np.minimum(np.asarray(counts) * 96, 255).astype(np.uint32)
-    red, green, blue = ((alpha * part // 255) for part in (color.red(), color.green(), color.blue()))
-    pixels = ((alpha << 24) | (red << 16) | (green << 8) | blue).astype(np.uint32)
-    picture = QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_ARGB32_Premultiplied)
-    painter.drawImage(QPointF(0.0, 0.0), picture)

@@ -11,11 +11,13 @@ from explorer.canvas.items import HATCHES, hatching
 from explorer.canvas.strokes import draw_markers, draw_sample
 from explorer.canvas.surface import Surface
 from explorer.canvas.theme import Theme, ink
-from explorer.marks import DASHES, Band, Bars, Curve, Figure, Floats, Heat, Line, Mark, Points, Style
+from explorer.marks import DASHES, Band, Bars, Cloud, Curve, Figure, Floats, Gallery, Heat, Line, Mark, Points, Style
 
 SAMPLE = 24
 GAP = 5
 SPACING = 10
+# Where the dots of a cloud's sample are, from its center.
+SWARM = np.array([(-6.0, 1.5), (0.0, -2.0), (5.5, 2.0)]).T
 INSET = 6
 # Characters of a label, at most; fewer where the legend would take more than its share of the height.
 LABEL_LENGTHS = (28, 14, 8)
@@ -31,10 +33,10 @@ class Entry:
 
 
 def entries_of(figure: Figure) -> tuple[Entry, ...]:
-    """The labeled marks in their order; reference lines and color bars carry their labels themselves."""
+    """The labeled marks in their order; reference lines, color bars and galleries carry their labels themselves."""
     found: dict[str, Entry] = {}
     for mark in figure.marks:
-        if mark.label and not isinstance(mark, Line | Heat):
+        if mark.label and not isinstance(mark, Line | Heat | Gallery):
             known = found.get(mark.label)
             # A curve tells more of a look than the band or the points around it.
             if known is None or (isinstance(mark, Curve) and known.kind is not Curve):
@@ -110,6 +112,9 @@ class EntryButton(QAbstractButton):
         if self.entry.kind is Points:
             center = area.center()
             draw_markers(painter, style.marker or "o", *_point(center.x(), center.y()), color)
+        elif self.entry.kind is Cloud:
+            x, y = area.center().x() + SWARM[0], area.center().y() + SWARM[1]
+            draw_markers(painter, "o", x, y, color)
         elif self.entry.kind in {Bars, Band}:
             painter.setPen(Qt.PenStyle.NoPen)
             color.setAlpha(90 if self.entry.kind is Band else 255)

@@ -21,19 +21,23 @@ from PyQt6.QtWidgets import QWidget
 
 from explorer.canvas.axis import Grid, ScaleAxis
 from explorer.canvas.base import GraphicsView, ViewBox
+from explorer.canvas.cloud import CloudDrawing
+from explorer.canvas.gallery import GalleryDrawing, Headings
 from explorer.canvas.heat import ColorBar, HeatDrawing
 from explorer.canvas.items import READABLE, MarkItem, PointsDrawing, ReadableDrawing
 from explorer.canvas.strokes import draw_rings
 from explorer.canvas.surface import Surface
 from explorer.canvas.theme import Theme
-from explorer.marks import NEUTRAL, Axis, Figure, Mark, Points, Style, values_along
-from explorer.ranges import Frame, Span, carried, extent, limited, margin_of, padded, steady
+from explorer.marks import NEUTRAL, Axis, Figure, Gallery, Mark, Points, Style, values_along
+from explorer.ranges import Frame, Span, carried, extent, limited, margin_of, padded, squared, steady
 from explorer.scales import Scale
 
 EMPTY = Figure("", Axis(""), Axis(""), ())
 NOTHING = "nothing to show"
 ALL_HIDDEN = "all curves are hidden"
 RIGHT = 12.0
+# Around a plot without axes.
+BARE = 6.0
 # A curve that ends farther from the crosshair than this share of the axis has no value there.
 FARTHEST = 0.05
 
@@ -60,6 +64,8 @@ class PlotView(GraphicsView):
         cast(Any, self).setCentralItem(None)
         self.surface = Surface(theme=theme)
         self.figure = EMPTY
+        # What is to be seen at least; equal units may show more.
+        self.wanted: tuple[Span, Span] = self.spans()
         self.hidden: frozenset[str] = frozenset()
         self.zoomed = False
         self.items_shown: list[MarkItem] = []
@@ -83,7 +89,10 @@ class PlotView(GraphicsView):
         assert scene is not None
         for part in (self._box, self._x_axis, self._y_axis, self._bar):
             scene.addItem(part)
-        Grid(self.surface, self._x_axis, self._y_axis).setParentItem(self._box)
+        self._grid = Grid(self.surface, self._x_axis, self._y_axis)
+        self._grid.setParentItem(self._box)
+        self._headings = Headings(self.surface)
+        scene.addItem(self._headings)
         # Not from inside paint: whoever listens may open a window or draw this one.
         cast(Any, self._broke).connect(self.failed, Qt.ConnectionType.QueuedConnection)
         self.set_theme(theme)
@@ -118,7 +127,7 @@ class PlotView(GraphicsView):
 
     def set_crosshair(self, x: float | None, y: float | None) -> None:
         """Show the crosshair at a data x, at a data y, at both or nowhere."""
-        if self.empty:
+        if self.empty or self.figure.bare:
             x = y = None
         if (x, y) != (self.crosshair, self.level):
             self.point_at(x, y)
@@ -151,7 +160,7 @@ class PlotView(GraphicsView):
 
     def relayout(self) -> None:
         """Place the axes anew, after a change of size or font."""
-        self.set_spans(*self.spans())
+        self.set_spans(*self.wanted)
 
     def spans(self) -> tuple[Span, Span]:
         """What is seen along x and y, in drawn coordinates."""
@@ -212,7 +221,7 @@ class PlotView(GraphicsView):
         renamed = old.categories != figure.categories
         kept: list[Span] = []
         for seen, before, now, data, fresh in zip(
-            self.spans(),
+            self.wanted,
             (old.x.scale, old.y.scale),
             (figure.x.scale, figure.y.scale),
             (x, y),
@@ -232,14 +241,37 @@ class PlotView(GraphicsView):
 
     def set_spans(self, x: Span, y: Span) -> None:
         """Show these drawn coordinates."""
-        x, y = limited(x, self.figure.x.scale), limited(y, self.figure.y.scale)
-        self._arrange(x, y)
+        self.wanted = limited(x, self.figure.x.scale), limited(y, self.figure.y.scale)
+        bare = self.figure.bare
+        for part in (self._x_axis, self._y_axis, self._grid):
+            part.setVisible(not bare)
+        if bare:
+            self._arrange_bare()
+        else:
+            self._arrange()
+        x, y = self.spans()
         self._box.setRange(xRange=x, yRange=y, padding=0)
         self.invalidate()
         if (self.crosshair, self.level) != (None, None):
             self.point_at(*((None, None) if self.empty else (self.crosshair, self.level)))
 
-    def _arrange(self, x: Span, y: Span) -> None:
+    def _framed(self, width: float, height: float) -> Frame:
+        """The wanted spans on an area of this size, opened where units must be equal."""
+        x, y = squared(*self.wanted, height / width) if self.figure.equal else self.wanted
+        return Frame(x, y, width, height)
+
+    def _arrange_bare(self) -> None:
+        """Nothing but labels above the galleries."""
+        galleries = [mark for mark in self._visible_marks() if isinstance(mark, Gallery)]
+        above = max(self._headings.refresh(galleries, self.font()), BARE)
+        self._bar.show_colors(None, 0.0)
+        wide, high = max(self.width() - 2 * BARE, 10.0), max(self.height() - above - BARE, 10.0)
+        self.surface.frame = self._framed(wide, high)
+        self._box.setGeometry(QRectF(BARE, above, wide, high))
+        self._headings.setPos(BARE, above)
+
+    def _arrange(self) -> None:
+        self._headings.refresh((), self.font())
         font = QFont(self.font())
         font.setPointSizeF(max(0.92 * font.pointSizeF(), 6.0) if font.pointSizeF() > 0 else 8.0)
         self._x_axis.font_used = self._y_axis.font_used = self._bar.font_used = font
@@ -248,20 +280,23 @@ class PlotView(GraphicsView):
         above = math.ceil(QFontMetricsF(font).capHeight() / 2) + 3.0
         left, below, high, right = self._y_axis.size().width(), 0.0, height, RIGHT
         # Names below may need two lines, which depends on the width left beside the numbers, which depend on the
-        # height that the names leave: twice around is enough.
-        for _ in range(2):
+        # height that the names leave: twice around is enough. With equal units, what is seen depends on all of it.
+        for _ in range(4 if figure.equal else 2):
             wide = max(width - left - right, 10.0)
+            x, y = self._framed(wide, high).x, self._framed(wide, high).y
             self.surface.frame = replace(self.surface.frame, x=x, y=y, width=wide)
             self._x_axis.refresh(figure.x, figure.categories, x, wide, empty=self.empty)
             below = self._x_axis.thickness()
             high = max(height - below - above, 10.0)
+            y = self._framed(wide, high).y
             self._y_axis.refresh(figure.y, (), y, high, empty=self.empty)
             left = self._y_axis.thickness()
             self._bar.show_colors(self.heat(), high)
             right = self._bar.thickness() if self._bar.drawing else RIGHT
         wide = max(width - left - right, 10.0)
-        self.surface.frame = Frame(x, y, wide, high)
-        self._x_axis.refresh(figure.x, figure.categories, x, wide, empty=self.empty)
+        self.surface.frame = self._framed(wide, high)
+        self._x_axis.refresh(figure.x, figure.categories, self.surface.frame.x, wide, empty=self.empty)
+        self._y_axis.refresh(figure.y, (), self.surface.frame.y, high, empty=self.empty)
         self._box.setGeometry(QRectF(left, above, wide, high))
         self._y_axis.setWidth(left)
         self._y_axis.setGeometry(QRectF(0.0, above, left, high))
@@ -337,6 +372,8 @@ class PlotView(GraphicsView):
 
     def _crosshair_lines(self, area: QRectF) -> list[QLineF]:
         lines: list[QLineF] = []
+        if self.figure.bare:
+            return lines
         if self.crosshair is not None:
             x = float(self.surface.frame.across(np.array([_drawn(self.crosshair, self.figure.x.scale)]))[0])
             across = float(np.floor(area.left() + x))
@@ -404,11 +441,22 @@ class PlotView(GraphicsView):
                 if distance <= FARTHEST * (span[1] - span[0]):
                     mark = drawing.mark
                     readings.append(Reading(mark.label, mark.style, drawing.value(place).replace("-", "−")))
-        # Over curves, y is only where the mouse is.
-        places = [self.x_text(), self.y_text() if heat or self.crosshair is None else ""]
-        text = "   ".join(filter(None, places))
+        # Over curves, y is only where the mouse is; in a cloud it is as good as x.
+        both = heat is not None or self.crosshair is None or self._has_clouds()
+        text = "   ".join(filter(None, [self.x_text(), self.y_text() if both else ""]))
+        if self.figure.bare:
+            text = self._image_at(across, down)
         self.pointed.emit((text, readings) if text else None)
         self.update_overlay()
+
+    def _has_clouds(self) -> bool:
+        return any(item.isVisible() and isinstance(item.drawing, CloudDrawing) for item in self.items_shown)
+
+    def _image_at(self, x: float, y: float) -> str:
+        """The image at these drawn coordinates, in words."""
+        drawings = (item.drawing for item in self.items_shown if item.isVisible())
+        texts = (drawing.text_at(x, y) for drawing in drawings if isinstance(drawing, GalleryDrawing))
+        return next(filter(None, texts), "") if np.isfinite([x, y]).all() else ""
 
     def x_text(self) -> str:
         """Where the crosshair is, in words."""

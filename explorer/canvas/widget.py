@@ -12,7 +12,7 @@ from explorer.canvas.legend import Legend, entries_of
 from explorer.canvas.lines import Header, Readout
 from explorer.canvas.theme import DARK, LIGHT
 from explorer.canvas.view import EMPTY, NOTHING, Reading
-from explorer.marks import Band, Bars, Curve, Figure, Heat, Line, Points, values_along
+from explorer.marks import Band, Bars, Cloud, Curve, Figure, Gallery, Heat, Line, Points, values_along
 
 # Below this height there is no line to spare: values at the crosshair take the place of the title.
 LEAST_FOR_READOUT = 240
@@ -183,7 +183,8 @@ class Canvas(QWidget):
     def summary(self) -> str:
         """The plot in words."""
         figure = self.figure
-        parts = [f"{figure.title or 'Plot'}: {figure.y.label or 'y'} over {figure.x.label or 'x'}."]
+        axes = "" if figure.bare else f": {figure.y.label or 'y'} over {figure.x.label or 'x'}"
+        parts = [f"{figure.title or 'Plot'}{axes}."]
         if self._error:
             parts.append(f"Not up to date: {self._error}")
         if not values_along(figure.marks, "y").size:
@@ -201,6 +202,10 @@ class Canvas(QWidget):
                     parts.append(f"{mark.label or 'Cells'}: from {known.min():.4g} to {known.max():.4g}.")
                 case Line():
                     parts.append(f"Reference {mark.label} at {mark.at:.4g}.")
+                case Cloud():
+                    parts.append(f"{mark.label or 'Cloud'}: {mark.x.size} points.")
+                case Gallery():
+                    parts.append(f"{mark.label or 'Gallery'}: {len(mark.images)} images.")
                 case Band() | Curve() | Points() | Heat():
                     pass
         return " ".join([*parts, figure.note]).strip()

@@ -10,13 +10,34 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import ListedColormap
+from matplotlib.lines import Line2D
 
+from explorer.drawing.raster import Raster, painted_clouds
 from explorer.drawing.spans import Span
-from explorer.marks import DASHES, Band, Bars, Curve, Floats, Heat, Line, Mark, Points, Style, marked
+from explorer.marks import (
+    DASHES,
+    Band,
+    Bars,
+    Cloud,
+    Curve,
+    Floats,
+    Gallery,
+    Heat,
+    Line,
+    Mark,
+    Pixels,
+    Points,
+    Style,
+    marked,
+)
 from explorer.shades import LEVELS, shades_of
+from explorer.tiles import Tiles
 
 MOST_VECTOR_POINTS = 5000
 MOST_VECTOR_CELLS = 1000
+CLOUD_DPI = 300
+# The pixels of images are enlarged to squares, which must look alike.
+GALLERY_DPI = 600
 BELOW = -0.1  # of the axes: beyond the edge, so that the end of what comes from there is not seen
 ABOVE = 1.1
 
@@ -33,6 +54,7 @@ class Plate:
     y: Span
     ink: list[Floats] = field(init=False, default_factory=list[Floats])
     rules: list[Floats] = field(init=False, default_factory=list[Floats])
+    clouds: list[tuple[Floats, Floats, str]] = field(init=False, default_factory=list[tuple[Floats, Floats, str]])
 
     def draw(self, mark: Mark) -> list[Artist]:
         """The artists of the mark, the one for a legend first."""
@@ -59,6 +81,10 @@ class Plate:
                 return [draw(at, color=mark.style.color, lw=_width(mark.style), ls=_dash(mark.style))]
             case Heat():
                 return [self._cells(mark)]
+            case Cloud():
+                return self._cloud(mark)
+            case Gallery():
+                return [self._images(mark)]
 
     def _curve(self, mark: Curve) -> list[Artist]:
         x, y = self.x.place(mark.x), self.y.place(mark.y)
@@ -155,6 +181,28 @@ class Plate:
         across, up = np.meshgrid(np.linspace(0, 1, 50), np.linspace(0, 1, 50))
         self.ink.append(np.stack([across.ravel(), up.ravel()]))
         return mesh
+
+    def _cloud(self, mark: Cloud) -> list[Artist]:
+        x, y, color = self.x.place(mark.x), self.y.place(mark.y), mark.style.color
+        self._cover(x, y, joined=False)
+        sample = Line2D([], [], ls="None", color=color, marker="o", ms=4.2, mew=0)
+        self.clouds.append((x, y, color))
+        # All of them are in one picture, since each changes the color of the others.
+        picture = [] if len(self.clouds) > 1 else [Raster(self.axes, painted_clouds(self.clouds), CLOUD_DPI, 1.5)]
+        return [sample, *picture]
+
+    def _images(self, mark: Gallery) -> Raster:
+        tiles, left, top = (
+            Tiles(mark),
+            float(self.x.place(np.array([mark.left]))[0]),
+            float(self.y.place(np.zeros(1))[0]),
+        )
+
+        def paint(width: int, height: int, per_point: float) -> Pixels:
+            unit = width / (self.x.high - self.x.low)
+            return tiles.pixels(left * width, (1 - top) * height, unit, width, height)
+
+        return Raster(self.axes, paint, GALLERY_DPI, 0.8)
 
     def _cover(self, x: Floats, *levels: Floats, joined: bool = True) -> None:
         """Remember what lies along these curves, or between the two of them."""

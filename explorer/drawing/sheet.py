@@ -26,13 +26,15 @@ from matplotlib.transforms import Bbox
 from explorer.drawing.plate import Plate
 from explorer.drawing.spans import Span, span
 from explorer.drawing.texts import crowded, folded, printable, short
-from explorer.marks import Figure, Heat, Line, values_along
-from explorer.ranges import margin_of
+from explorer.marks import Figure, Gallery, Heat, Line, values_along
+from explorer.ranges import margin_of, squared
 from explorer.shades import LEVELS, shades_of
 
 MOST_ENTRIES_INSIDE = 6
 SLANTED_ROOM = 0.3  # inches per category, below which slanted names would touch
 WIDEST_LEGEND = 0.38
+# Of the axes, height over width and width over height, where units are equal.
+LONGEST = 3.0
 HIGHEST_LABEL = 40  # points above the axes, for names of reference lines
 
 Corner = Literal["upper right", "upper left", "lower left", "lower right"]
@@ -119,15 +121,29 @@ class _Drawing:
         x = np.array([-0.4, names - 0.6]) if names else values_along(self.figure.marks, "x")
         margin, y = margin_of(self.figure.marks), values_along(self.figure.marks, "y")
         spans = span(self.figure.x.scale, x, margin), span(self.figure.y.scale, y, margin)
-        self.plate = Plate(self.axes, *spans)
+        self.plate = Plate(self.axes, *(self._equal(*spans) if self.figure.equal else spans))
+        if self.figure.bare:
+            self.axes.set_axis_off()
+
+    def _equal(self, x: Span, y: Span) -> tuple[Span, Span]:
+        """Axes of the shape of what they show, which is opened where it is long and thin; images never are."""
+        along = (y.high - y.low) / (x.high - x.low)
+        if not self.figure.bare:
+            along = min(max(along, 1 / LONGEST), LONGEST)
+        across, up = squared((x.low, x.high), (y.low, y.high), along)
+        self.axes.set_box_aspect(along)
+        return Span(x.scale, *across), Span(y.scale, *up)
 
     def finish(self) -> Sheet:
         for number, mark in enumerate(self.figure.marks):
             artists = self.plate.draw(mark)
             for part, artist in enumerate(artists):
                 artist.set_gid(f"{type(mark).__name__.lower()}-{number}" + (f"-{part}" if part else ""))
-            if artists and mark.label and not isinstance(mark, Line | Heat):
+            if artists and mark.label and not isinstance(mark, Line | Heat | Gallery):
                 self.handles.setdefault(mark.label, []).append(artists[0])
+        if self.figure.bare:
+            self._title_and_note(self._headings())
+            return self.sheet
         self._axis_labels()
         self._color_bar()
         self._ticks()
@@ -154,7 +170,7 @@ class _Drawing:
                 folded(self.figure.note, width, 7),
                 (0.5, 0),
                 (0, -4),
-                xycoords=self.axes.xaxis.label,
+                xycoords="axes fraction" if self.figure.bare else self.axes.xaxis.label,
                 textcoords="offset points",
                 ha="center",
                 va="top",
@@ -162,6 +178,26 @@ class _Drawing:
                 color="#555555",
                 annotation_clip=False,
             )
+
+    def _headings(self) -> float:
+        """The labels of galleries, each above its own; the height of their line in points."""
+        galleries = [mark for mark in self.figure.marks if isinstance(mark, Gallery) and mark.label]
+        self.sheet.draw_without_rendering()
+        width = self.axes.get_window_extent().width / self.sheet.dpi
+        for gallery in galleries:
+            ends = self.plate.x.place(np.array([gallery.left, gallery.left + gallery.size[0]]))
+            self.axes.annotate(
+                folded(gallery.label, width * float(ends[1] - ends[0]), 9),
+                (float(ends.mean()), 1),
+                (0, 4),
+                xycoords="axes fraction",
+                textcoords="offset points",
+                ha="center",
+                fontsize=9,
+                color=gallery.style.color,
+                annotation_clip=False,
+            )
+        return 14.0 if galleries else 0.0
 
     def _color_bar(self) -> None:
         """At the right, for the uppermost heat map, with the numbers of its scale."""

@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from explorer.marks import Figure, Floats, Log, Scale, Style, Symlog
-from explorer.session import Session
+from explorer.session import Session, is_theory
+from kernels.analyses.clouds import theory_of
+
+THEORY = "Gaussian theory: what holds for Gaussian data with the same mean and covariance"
 
 # A session, and the indices and new values along y of points that a person moves, rounded if asked for.
 Move = Callable[[Session, tuple[int, ...], tuple[float, ...], bool], Session]
@@ -28,6 +31,21 @@ class Plot:
     draw: Callable[[Session], Figure]
     click: Callable[[Session, float, float], Session] | None = None
     move: Move | None = None
+
+
+def on_theory(plot: Plot) -> Plot:
+    """The plot of an exact law; where there is none, that of Gaussian theory, which it says."""
+
+    def draw(session: Session) -> Figure:
+        if not is_theory(session.experiment):
+            return plot.draw(session)
+        pins = tuple(theory_of(pin) for pin in session.pins)
+        theory = theory_of(session.experiment)
+        figure = plot.draw(replace(session, experiment=theory, pins=pins))
+        said = THEORY + (" and their exact score." if theory != session.experiment else ".")
+        return replace(figure, note=f"{said} {figure.note}".strip())
+
+    return replace(plot, draw=draw)
 
 
 def positive(values: Floats) -> Floats:

@@ -1,11 +1,15 @@
 """W2 against score evaluations."""
 
+import dataclasses
+import math
+
 import numpy as np
 
 from explorer.marks import NEUTRAL, Axis, Curve, Figure, Log, Mark, Points, Style
-from explorer.plots.base import Plot, divergence_note, finite, thin
-from explorer.session import Session, items
-from kernels.analyses.convergence import convergence
+from explorer.plots.base import Plot, divergence_note, finite, positive, thin
+from explorer.session import LAW, Item, Session, items
+from kernels.analyses.convergence import convergence, with_count
+from kernels.experiment import steps_of
 from kernels.samplers import SingleLevel
 
 
@@ -38,6 +42,7 @@ def draw(session: Session) -> Figure:
             marks += _slope(found.calls, found.discretization, session.experiment.sampler.order)
     at = Style(present.style.color, marker="D")
     marks.append(Points("present N", found.calls[own], found.total[own], at))
+    marks += [mark for item in shown for mark in _checked(session, item)]
     return Figure(
         "W₂ against score evaluations",
         Axis("score evaluations (NFE)", Log()),
@@ -45,6 +50,28 @@ def draw(session: Session) -> Figure:
         tuple(marks),
         note=" ".join(note for note in notes if note),
     )
+
+
+def _checked(session: Session, item: Item) -> list[Mark]:
+    """What particles gave on this item, at any number of steps; infinities have no place, as on the curve."""
+    checked = [part for part in session.sampled if part.distance == LAW and math.isfinite(part.value)]
+    own = steps_of(item.experiment.grid)
+    mine = {
+        part.experiment.calls: part
+        for part in checked
+        if dataclasses.replace(part.experiment, grid=item.experiment.grid) == item.experiment
+        and with_count(part.experiment.grid, own) == item.experiment.grid
+    }
+    if not mine:
+        return []
+    calls = np.array(sorted(mine), dtype=np.float64)
+    values = np.array([mine[int(count)].value for count in calls])
+    errors = np.array([2 * mine[int(count)].standard_error for count in calls])
+    alone = len(items(session)) == 1
+    label = "particles ± 2 standard errors" if alone else f"particles, {item.label}"
+    # Crosses, which are told from the markers of the curve that they should lie on.
+    look = Style("#000000" if alone else item.style.color, marker="X")
+    return [Points(label, calls, positive(values), look, error=errors)]
 
 
 def _slope(calls: np.ndarray, errors: np.ndarray, order: int) -> list[Mark]:

@@ -18,6 +18,8 @@ def draw(session: Session) -> Figure:
     if not last:
         kind = type(experiment.score).__name__
         note = f"{kind} is not trained step by step; choose GradientDescent or StochasticGradient."
+        if not experiment.score.is_affine:
+            note = f"{kind} has no eigenvalues; its loss is seen in the tab Beyond Gauss."
         return Figure("Learned eigenvalues", *axes, (), note=note)
     if not (law.variance > 0).any():
         return Figure("Learned eigenvalues", *axes, (), note="All eigenvalues are zero: there is nothing to learn.")

@@ -30,7 +30,7 @@ class Filter:
 
 def trained_for(experiment: Experiment) -> int:
     """Number of gradient steps of the experiment's score; 0 for one that is not trained by steps."""
-    return int(getattr(experiment.score, "iterations", 0))
+    return int(getattr(experiment.score, "iterations", 0)) if experiment.score.is_affine else 0
 
 
 def iteration(experiment: Experiment, fraction: float) -> int:

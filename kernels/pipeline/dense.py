@@ -17,7 +17,7 @@ from kernels.gaussian import Gaussian
 from kernels.pipeline.learners import Learnt
 from kernels.problem import Problem
 from kernels.samplers import Kinetic, OneStep, Sampler, TwoStep
-from kernels.scores import Noised, Score
+from kernels.scores import AffineScore, Noised
 from kernels.scores.base import V
 
 Matrices = Float64[Tensor, "#replicas row column"]
@@ -64,7 +64,7 @@ class Dense:
 
 
 @dataclass(frozen=True, eq=False)
-class DenseScore(Score):
+class DenseScore(AffineScore):
     """A score that is learned, as a whole matrix, at each level where it is asked for."""
 
     learn: Callable[[float, float], Learnt]
@@ -130,10 +130,8 @@ class Move:
 def start_of(experiment: Experiment, count: int, place: torch.device) -> State:
     """The law that sampling starts from; an output to remember starts at nothing, a velocity as the start says."""
     law, t = experiment.law, experiment.times[:1]
-    deviation = experiment.start.deviation(law, experiment.noising, t)
-    exact = experiment.noising.marginal(law, t)
-    mean = (exact.mean + deviation.mean).expand_as(law.variance)
-    variance = exact.variance + deviation.variance
+    begun = experiment.start.law(law, experiment.noising, t)
+    mean, variance = begun.mean.expand_as(law.variance), begun.variance
     if not isinstance(experiment.sampler, OneStep):
         moving = isinstance(experiment.sampler, Kinetic) and not experiment.start.at_rest
         mean = torch.cat([mean, torch.zeros_like(mean)])

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, TypeVar, final
 
-from kernels.affine import Value
+from kernels.affine import Factor, Value
 from kernels.arrays import Anything, Times
 from kernels.gaussian import Gaussian
 from kernels.observations import Conditioned, Observation, Unobserved
@@ -26,10 +26,10 @@ class Noised(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Score(ABC):
-    """A score that is affine in the state, by mode, and the predictions that follow from it.
+    """A score, and the predictions that follow from it.
 
-    All are written in the state less alpha times the mean of `law`, and regular also where f and g are infinite;
-    the variance of `law` is the one whose noised value they ask for.
+    All are written in the state less alpha times the `center`, and regular also where f and g are infinite; the
+    variance of `law` is the one whose noised value they ask for.
     """
 
     law: Gaussian
@@ -38,6 +38,11 @@ class Score(ABC):
     @abstractmethod
     def is_centered(self) -> bool:
         """Whether the score is zero at the mean of the noised data."""
+
+    @property
+    @abstractmethod
+    def center(self) -> Factor:
+        """What the predictions measure the data from."""
 
     @abstractmethod
     def score(self, centered: V, at: Noised) -> V:
@@ -56,15 +61,27 @@ class Score(ABC):
         """Right-hand side of the probability-flow equation, f x - g^2 score / 2."""
 
 
+@dataclass(frozen=True, eq=False)
+class AffineScore(Score, ABC):
+    """A score that is affine in the state, measured from the mean of its law."""
+
+    @final
+    @property
+    def center(self) -> Factor:
+        return self.law.mean
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoreModel(Component, ABC):
     """How a score is obtained from the data.
 
     `by_eigenvalue` says whether a mode's score depends on its eigenvalue and mean alone; where it does not, nothing
-    can be interpolated between modes, and no first-order theory holds.
+    can be interpolated between modes, and no first-order theory holds. One that is not affine in the state has no exact
+    law: it runs on points only.
     """
 
     by_eigenvalue: ClassVar[bool]
+    is_affine: ClassVar[bool] = True
     noise_amplitude: float = param(
         0.1,
         "σ",
@@ -88,7 +105,7 @@ class ScoreModel(Component, ABC):
 
     @abstractmethod
     def fit(self, data: Conditioned) -> Score:
-        """The score that a sampler on these data uses."""
+        """The score that a sampler on these data uses; `ValueError` where it is not affine."""
 
     @final
     def by_mode(self, observation: Observation) -> bool:

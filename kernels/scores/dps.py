@@ -19,13 +19,13 @@ import torch
 from kernels.arrays import Anything, Modes
 from kernels.gaussian import Gaussian
 from kernels.observations import OBSERVATIONS, Conditioned, Observation, Unobserved
-from kernels.scores.base import Noised, Score, ScoreModel, V
+from kernels.scores.base import AffineScore, Noised, Score, ScoreModel, V
 from kernels.scores.exact import ExactScore
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class GuidedScore(Score):
+class GuidedScore(AffineScore):
     """The score of a noised Gaussian guided by a measurement of each mode.
 
     `law` has the variance of the data and the mean of the posterior, which lies `moved` from that of the data;

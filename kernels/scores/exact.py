@@ -6,12 +6,12 @@ from typing import final
 import torch
 
 from kernels.observations import Conditioned, Observation
-from kernels.scores.base import Noised, Score, ScoreModel, V
+from kernels.scores.base import AffineScore, Noised, Score, ScoreModel, V
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class ExactScore(Score):
+class ExactScore(AffineScore):
     """The score of a noised Gaussian."""
 
     @property

@@ -18,7 +18,7 @@ from kernels.arrays import Anything, Times
 from kernels.observations import Conditioned, Observation, Unobserved
 from kernels.param import POSITIVE, Interval, flag, param
 from kernels.processes import Process
-from kernels.scores.base import Noised, Score, ScoreModel, V
+from kernels.scores.base import AffineScore, Noised, Score, ScoreModel, V
 from kernels.scores.exact import ExactScore
 
 COUNT = Interval(1, 1_000_000_000)
@@ -68,7 +68,7 @@ class Learned(ScoreModel, ABC):
 
 @final
 @dataclass(frozen=True, eq=False)
-class FilteredScore(Score):
+class FilteredScore(AffineScore):
     """The exact score but for what is left of the way to it: -(1 - p) (x - alpha mu) / variance."""
 
     model: Learned

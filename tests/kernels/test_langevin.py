@@ -25,7 +25,6 @@ from kernels.param import Component, Number, leaves
 from kernels.problem import Problem
 from kernels.processes import EDM, PROCESSES, FlowMatching, Held, Process, VPCosine, VPLinear
 from kernels.report import report, solve
-from kernels.run import simulate
 from kernels.samplers import (
     DDIM,
     SAMPLERS,
@@ -39,6 +38,7 @@ from kernels.scores import SCORE_MODELS, Empirical, Exact, GradientDescent, Stoc
 from kernels.sensitivity import sensitivities
 from kernels.spectra import Custom, PowerLaw
 from kernels.starts import Isotropic, Marginal, Noise, Start
+from tests.points import simulated
 from tests.strategies import components, experiments
 
 Floats = NDArray[np.float64]
@@ -584,7 +584,7 @@ def test_points_have_the_moments_of_the_exact_law(sampler: SingleLevel, start: I
     rng = torch.Generator().manual_seed(7)
     begun = start.width * torch.randn((count, 3), dtype=torch.float64, generator=rng)
     smoothed = Problem(law, Held(level=where.score.noise_amplitude), Exact().fit(Conditioned(law)))
-    points = simulate(sampler, smoothed, where.times, begun, rng)
+    points = simulated(sampler, smoothed, where.times, begun, rng)
     modes = report(where).modes
     found: Gaussian = Gaussian(points.mean(0), points.var(0))
     assert bool(((found.mean - modes.mean).abs() <= 4.5 * (modes.variance / count).sqrt()).all())

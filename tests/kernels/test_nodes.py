@@ -78,7 +78,8 @@ def assert_same(experiment: Experiment, rtol: float) -> None:
     assert_modes(
         law.variance, found.variance, expected.variance, rtol, rounding * (expected.variance.sqrt() + rounding)
     )
-    assert_modes(law.variance, found.mean, expected.mean, rtol, torch.zeros_like(expected.mean))
+    # Where a mode's mean happens to vanish, it is as good as what vanished: its panel may hold no other mode.
+    assert_modes(law.variance, found.mean, expected.mean, rtol, 1e-2 * rtol * law.mean.abs())
     assert torch.equal(interpolated.path.steps, alone.path.steps)
     assert_stability(law.variance, found.is_stable, expected.is_stable)
 

@@ -36,12 +36,12 @@ from kernels.optimize import Request, optimize
 from kernels.problem import Problem
 from kernels.processes import EDM, FlowMatching, Process, VPCosine, VPLinear
 from kernels.report import report, solve
-from kernels.run import simulate
 from kernels.samplers import DDIM, DDPM, DPMSolverPP2M, EDMHeun, EulerMaruyama, Heun, Sampler
 from kernels.scores import DPS, Exact
 from kernels.sensitivity import sensitivities
 from kernels.spectra import Custom, Isotropic, PowerLaw, Spectrum
 from kernels.starts import Marginal
+from tests.points import simulated
 
 Floats = np.ndarray
 SPECTRUM = Custom(eigenvalues=(2.0, 0.5, 0.1), mean=0.4)
@@ -414,7 +414,7 @@ def test_points_follow_the_law_of_dps(sampler: Sampler) -> None:
     problem = Problem(data.law, experiment.process, experiment.score.fit(data))
     times = experiment.times
     start = experiment.process.sigma(times[0]) * torch.randn(n, 3, dtype=torch.float64, generator=rng)
-    points = simulate(sampler, problem, times, start, rng)
+    points = simulated(sampler, problem, times, start, rng)
     found = report(experiment).modes
     spread = points.std(0)
     assert ((points.mean(0) - found.mean).abs() < 4.5 * spread / math.sqrt(n)).all()

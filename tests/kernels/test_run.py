@@ -14,10 +14,11 @@ from kernels.gaussian import Gaussian
 from kernels.observations import Conditioned
 from kernels.problem import Problem
 from kernels.processes import Process
-from kernels.run import Steps, Transition, accumulate, simulate, transitions, variances
+from kernels.run import Steps, Transition, accumulate, transitions, variances
 from kernels.samplers import DDIM, DPMSolverPP2M, EulerMaruyama
 from kernels.scores import Exact
 from tests.kernels.cases import CASES, FAMILIES, MANY, Case, applies, geometric, uniform
+from tests.points import simulated
 
 PARTS = ("gain", "shift", "noise", "defect")
 
@@ -171,7 +172,7 @@ def test_points_have_the_law(case: Case) -> None:
     times = array(few_steps(case))
     rng = torch.Generator().manual_seed(11)
     start = problem.process.marginal(problem.data, times[0]).sample(POINTS, rng)
-    x = simulate(case.sampler, problem, times, start, rng)
+    x = simulated(case.sampler, problem, times, start, rng)
     law, _ = law_at_the_end(case, problem, times)
     assert x.shape == (POINTS, 2)
     centered = x - law.mean
@@ -190,7 +191,7 @@ def test_points_of_a_flow_move_by_its_affine_map(case: Case) -> None:
     times = array(few_steps(case))
     rng = torch.Generator().manual_seed(11)
     start = torch.randn(50, 2, dtype=torch.float64, generator=rng)
-    x = simulate(case.sampler, problem, times, start, rng)
+    x = simulated(case.sampler, problem, times, start, rng)
     law, gain = law_at_the_end(case, problem, times)
     mean = problem.process.alpha(times[0]) * problem.data.mean
     torch.testing.assert_close(x, law.mean + gain * (start - mean), rtol=1e-11, atol=1e-12)
@@ -201,7 +202,7 @@ def test_points_are_those_of_their_generator() -> None:
     start = torch.zeros(5, 2, dtype=torch.float64)
 
     def run(seed: int) -> Tensor:
-        return simulate(DDIM(eta=1.0), problem, times, start, torch.Generator().manual_seed(seed))
+        return simulated(DDIM(eta=1.0), problem, times, start, torch.Generator().manual_seed(seed))
 
     assert torch.equal(run(3), run(3))
     assert not torch.equal(run(3), run(4))
