@@ -4,6 +4,9 @@ Triton comes with PyTorch for CUDA. Without it this module cannot be imported. R
 `kernels.normals`, the same groups of 256; a program takes a few groups through all steps.
 """
 
+# Where Triton is not installed, its decorators and types are unknown.
+# pyright: reportUntypedFunctionDecorator=false, reportUnknownParameterType=false
+
 from typing import Any, cast
 
 import torch
