@@ -26,9 +26,19 @@ class Loader(QObject):
     loaded = pyqtSignal(object)
     refused = pyqtSignal(str)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread: threading.Thread | None = None
+
     def start(self, words: Sequence[str]) -> None:
         """Begin; one of the signals follows."""
-        threading.Thread(target=self._load, args=(words,), name="loader", daemon=True).start()
+        self._thread = threading.Thread(target=self._load, args=(words,), name="loader", daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Until the thread has ended: one that has spoken to Qt may not outlive it."""
+        if self._thread is not None:
+            self._thread.join()
 
     def _load(self, words: Sequence[str]) -> None:
         try:
@@ -71,6 +81,7 @@ def open_window(words: Sequence[str], smoke: str | None) -> int:
     window.show()
     status = application.exec()
     window.shut_down()
+    loader.wait()
     if refusals or (smoke and window.failures):
         raise ValueError([*refusals, *window.failures][0])
     return status

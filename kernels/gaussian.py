@@ -19,7 +19,7 @@ class Gaussian:
 
     def sample(self, n: int, rng: torch.Generator) -> Float64[Tensor, "n modes"]:
         """Draw n points of an unbatched law."""
-        xi = torch.randn(n, self.mean.shape[-1], dtype=torch.float64, generator=rng)
+        xi = torch.randn(n, self.variance.shape[-1], dtype=torch.float64, generator=rng)
         return self.mean + self.variance.sqrt() * xi
 
 

@@ -170,3 +170,11 @@ def test_samples_are_those_of_their_generator() -> None:
     other = p.sample(5, torch.Generator().manual_seed(8))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+def test_modes_with_one_mean_are_independent() -> None:
+    n = 20_000
+    law = Gaussian(torch.zeros(1, dtype=torch.float64), torch.ones(2, dtype=torch.float64))
+    x = law.sample(n, torch.Generator().manual_seed(5))
+    assert x.shape == (n, 2)
+    assert abs(float((x[:, 0] * x[:, 1]).mean())) < 4.5 / math.sqrt(n)
