@@ -296,7 +296,7 @@ def _carry(arguments: list[str]) -> int:
         found = fulfill(order)
     else:
         try:
-            found = fulfill(order, _tell_sampling)
+            found = fulfill(order, _tell_share)
         finally:
             print(f"\r{'':{_WIDTH}}\r", end="", file=sys.stderr, flush=True)
     print(json.dumps(as_dict(found), ensure_ascii=False) if chosen.json else as_text(found))
@@ -305,8 +305,82 @@ def _carry(arguments: list[str]) -> int:
     return 0
 
 
-def _tell_sampling(what: str, share: float) -> None:
+def _tell_share(what: str, share: float) -> None:
     print(f"\r{f'{share:4.0%} {what}':{_WIDTH}}", end="", file=sys.stderr, flush=True)
+
+
+def _transport(arguments: list[str]) -> int:
+    try:
+        return _couple(arguments)
+    except KeyboardInterrupt:
+        print("wasserscope: stopped; nothing was written.", file=sys.stderr)
+        return 130
+
+
+def _couple(arguments: list[str]) -> int:
+    parser = _parser(
+        "transport", "Couple two clouds of points, files with one point per row, by entropic optimal transport."
+    )
+    parser.add_argument("words", nargs="*", metavar="A B | solver.path=value", help="two files, then assignments")
+    parser.add_argument("--weights-a", metavar="FILE", help="weights of A; all the same if not given")
+    parser.add_argument("--weights-b", metavar="FILE", help="weights of B")
+    parser.add_argument("--epsilon", help="regularization in units of the cost, |x - y| to the power")
+    parser.add_argument("--relative-epsilon", help="regularization as a share of the mean cost; 0.05 if not given")
+    parser.add_argument("--solver", metavar="NAME", help="Sinkhorn if not given")
+    parser.add_argument("--power", default="2", help="of the distance, whose power is the cost; 2 if not given")
+    parser.add_argument("--tolerance", help="marginal error at which to stop; 1e-6 if not given")
+    parser.add_argument("--divergence", action="store_true", help="also the Sinkhorn divergence")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    parser.add_argument(
+        "--out", metavar="DIR", help="also write potentials, map, report and convergence into this folder"
+    )
+    chosen = parser.parse_intermixed_args(arguments)
+    clouds = [word for word in chosen.words if "=" not in word]
+    if len(clouds) != 2:
+        raise ValueError(f"two clouds are coupled, got {len(clouds)} files; give those of A and of B.")
+    if chosen.out is not None and not chosen.out.strip():
+        raise ValueError("--out needs the name of a folder, got an empty one.")
+    if None not in (chosen.epsilon, chosen.relative_epsilon):
+        raise ValueError("--epsilon and --relative-epsilon both choose the regularization; leave one of them out.")
+
+    import shlex
+
+    import torch
+
+    from explorer.transporting import Order, as_dict, as_text, fulfill, positive, solver_of
+
+    torch.set_num_threads(1)
+    options = {"solver": chosen.solver, "solver.tolerance": chosen.tolerance}
+    pairs = [(path, text) for path, text in options.items() if text is not None]
+    pairs += [(path.strip(), text) for path, _, text in (word.partition("=") for word in chosen.words if "=" in word)]
+    if chosen.epsilon is not None:
+        epsilon = positive("--epsilon", chosen.epsilon)
+    else:
+        epsilon = positive("--relative-epsilon", "0.05" if chosen.relative_epsilon is None else chosen.relative_epsilon)
+    order = Order(
+        clouds[0],
+        clouds[1],
+        chosen.weights_a,
+        chosen.weights_b,
+        epsilon=epsilon,
+        is_relative=chosen.epsilon is None,
+        power=positive("--power", chosen.power),
+        solver=solver_of(pairs),
+        divergence=chosen.divergence,
+        out=None if chosen.out is None else Path(chosen.out),
+        command=shlex.join(["wasserscope", "transport", *arguments]),
+    )
+    if not sys.stderr.isatty():
+        found = fulfill(order)
+    else:
+        try:
+            found = fulfill(order, _tell_share)
+        finally:
+            print(f"\r{'':{_WIDTH}}\r", end="", file=sys.stderr, flush=True)
+    print(json.dumps(as_dict(found), ensure_ascii=False) if chosen.json else as_text(found))
+    if chosen.out is not None and not chosen.json:
+        print(f"\nwrote potentials, map, report and convergence into {chosen.out}")
+    return 0
 
 
 def _list(arguments: list[str]) -> int:
@@ -352,6 +426,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "optimize": _optimize,
     "replicate": _replicate,
     "sample": _sample,
+    "transport": _transport,
     "list": _list,
     "doctor": _doctor,
 }

@@ -26,6 +26,7 @@ from kernels.scores import SCORE_MODELS, ScoreModel
 from kernels.spectra import SPECTRA
 from kernels.spectra.base import Spectrum
 from kernels.starts import STARTS, Start
+from kernels.transport import COOLINGS, SOLVERS, Cooling, Solver
 
 Kinds = tuple[type[Component], ...]
 
@@ -37,6 +38,8 @@ FAMILIES: tuple[tuple[type[Component], Kinds], ...] = (
     (ScoreModel, SCORE_MODELS),
     (Start, STARTS),
     (Distance, DISTANCES),
+    (Solver, SOLVERS),
+    (Cooling, COOLINGS),
 )
 MEMBERS = tuple(kind for _, kinds in FAMILIES for kind in kinds)
 

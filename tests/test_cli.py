@@ -217,7 +217,7 @@ def test_bad_input_is_answered_by_one_sentence(here: Path, words: str) -> None:
             "xyz.toml",
             (
                 "'xyz.toml' is neither a session file nor a command; commands are run, optimize, replicate, sample, "
-                "list, doctor."
+                "transport, list, doctor."
             ),
         ),
     ],
@@ -1085,7 +1085,8 @@ def test_the_doctor_knows_every_dependency() -> None:
 HELPS = """
 import contextlib, io, sys
 from explorer.cli import main
-commands = [[command, "--help"] for command in ("run", "optimize", "replicate", "sample", "list", "doctor")]
+names = ("run", "optimize", "replicate", "sample", "transport", "list", "doctor")
+commands = [[name, "--help"] for name in names]
 for words in (["--help"], *commands, ["--version"]):
     with contextlib.redirect_stdout(io.StringIO()) as said:
         try:

@@ -1,0 +1,304 @@
+"""How all pairs of points meet: the one pass that an iteration needs, in pieces on all cores.
+
+Potentials are to the base 2 here: u = f log2(e) / ε and v = g log2(e) / ε.
+"""
+
+import copy
+import math
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import psutil
+import torch
+from jaxtyping import Float64, Shaped
+
+from kernels.crew import Crew
+from kernels.transport.loops import ABREAST, resweep, sweep
+from kernels.transport.problem import FEW, TransportProblem
+
+Rows = Float64[np.ndarray, " n"]
+Columns = Float64[np.ndarray, " m"]
+Matrix = Shaped[np.ndarray, "_ _"]
+Look = Callable[[], None]
+NONE = np.empty((0, 0))
+
+# Pairs of a piece: some milliseconds of work, after which it may be stopped; fewer where exponents are formed before.
+PIECE, FORMED = 2**22, 2**18
+# Pairs that are worth the other cores.
+SHARED = 2**20
+# How far kept entries may be scaled, in powers of two, before they are formed anew.
+FARTHEST = 36.0
+STORAGES = ("automatic", "stored", "streamed")
+# Of the memory that is free, entries take at most this share by themselves, and this where a person asks for it.
+SPARE, MOST = 0.5, 0.9
+# Bytes that take longer to be written than cheap entries take to be formed a few times; caches are smaller.
+LARGE = 2**27
+
+
+@dataclass(frozen=True)
+class Swept:
+    """Potentials of the rows that make their sums exact, and the sums of columns then, as a share of their weights."""
+
+    u: Rows
+    ratio: Columns
+
+
+class Interaction(ABC):
+    """A way to look at all pairs."""
+
+    method: str
+
+    @abstractmethod
+    def sweep(self, scale: float, u: Rows, v: Columns) -> Swept:
+        """One iteration at 2^(u + v - scale c): `u` are former potentials of rows, of use only against overflow."""
+
+
+@contextmanager
+def single_threads() -> Generator[None]:
+    """Products of matrices on one thread each: pieces are on all cores already."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@final
+class Streamed(Interaction):
+    """Entries are formed anew at each look and never kept; in 32 or 64 bits; exponents are as good as costs are."""
+
+    def __init__(self, problem: TransportProblem, costs: "Costs", bits: int, crew: Crew, look: Look) -> None:
+        self.method = f"streamed, {bits} bits"
+        self._crew, self._look = crew, look
+        self.shape = n, m = len(problem.points_x), len(problem.points_y)
+        self.real = np.dtype(np.float32 if bits == 32 else np.float64)
+        self.hands = crew.size if n * m >= SHARED else 1
+        self._costs = costs
+        self.a = problem.weights_a.numpy()
+        self.b = problem.weights_b.numpy().astype(self.real)
+        self._rows = np.empty((self.hands, m))
+        self._few = np.empty((self.hands, ABREAST, m), self.real)
+        self.room = np.zeros((self.hands, m), self.real)
+
+    def sweep(self, scale: float, u: Rows, v: Columns) -> Swept:
+        moved, sums, columns = self.sums(scale, u, v)
+        return Swept(moved - np.log2(sums), columns)
+
+    def sums(
+        self, scale: float, u: Rows, v: Columns, *, scaled: bool = True, kept: Matrix = NONE
+    ) -> tuple[Rows, Rows, Columns]:
+        """Potentials of rows that kept the sums in range, sums of rows, and of columns; with `scaled` rows are scaled.
+
+        Sums of rows are shares of a, those of columns of b. All entries are kept where there is room given for them.
+        """
+        costs, moved, sums = self._costs.at(scale), u.copy(), np.empty(len(u))
+        x_offset, y_offset = costs.offsets
+        moved += x_offset
+        formed = _Formed(costs, moved, v + y_offset, sums, scaled, kept)
+        columns = self.rounds(
+            lambda hand, begin, end, columns: self._form(formed, hand, begin, end, columns),
+            FORMED if costs.formed else PIECE,
+        )
+        return moved - x_offset, sums, columns
+
+    def _form(self, formed: "_Formed", hand: int, begin: int, end: int, columns: Columns) -> None:
+        points, others, given = formed.costs.between(begin, end)
+        is_kept = len(formed.kept) > 0
+        entries = formed.kept[begin:end] if is_kept else self._few[hand]
+        sweep(
+            points, others, given, formed.costs.factor, formed.u[begin:end], formed.v, self.a[begin:end], self.b,
+            entries, is_kept, formed.scaled, formed.sums[begin:end], columns, self._rows[hand], self.room[hand],
+        )  # fmt: skip
+
+    def rounds(self, piece: Callable[[int, int, int, Columns], None], pairs: int) -> Columns:
+        """All rows in pieces of so many pairs; the sums over columns that they add up."""
+        columns, stop = np.zeros((self.hands, self.shape[1])), threading.Event()
+        height = max(ABREAST, pairs // self.shape[1] // ABREAST * ABREAST)
+        self._crew.each(
+            self.hands,
+            lambda hand: self._pieces(piece, height, hand, columns[hand], stop),
+            lambda _share: self._look_or(stop),
+        )
+        return columns.sum(0)
+
+    def _pieces(
+        self,
+        piece: Callable[[int, int, int, Columns], None],
+        height: int,
+        hand: int,
+        columns: Columns,
+        stop: threading.Event,
+    ) -> None:
+        """Every so many-th piece, always the same ones, so that sums do not depend on who is faster."""
+        n = self.shape[0]
+        for begin in range(hand * height, n, self.hands * height):
+            if stop.is_set():
+                return
+            piece(hand, begin, min(begin + height, n), columns)
+            if self.hands == 1:
+                self._look()
+
+    def _look_or(self, stop: threading.Event) -> None:
+        # The hands are waited for; they have to be told before.
+        try:
+            self._look()
+        except BaseException:
+            stop.set()
+            raise
+
+
+@final
+class Stored(Interaction):
+    """Entries are formed once, from exponents of 64 bits, and read again at each look."""
+
+    def __init__(self, streamed: Streamed) -> None:
+        self.method = streamed.method.replace("streamed", "stored")
+        self._streamed = streamed
+        self._entries = np.empty(streamed.shape, streamed.real)
+        self._scale, self._u, self._v = 0.0, np.empty(0), np.empty(0)
+
+    def sweep(self, scale: float, u: Rows, v: Columns) -> Swept:
+        if scale != self._scale or float(np.abs(v - self._v).max()) > FARTHEST:
+            self._scale = 0.0
+            self._u, sums, columns = self._streamed.sums(scale, u, v, kept=self._entries)
+            self._scale, self._v = scale, v.copy()
+            return Swept(self._u - np.log2(sums), columns)
+        scalings, sums, streamed = np.exp2(v - self._v), np.empty(len(u)), self._streamed
+        weighted = scalings.astype(streamed.real) * streamed.b
+        columns = streamed.rounds(
+            lambda hand, begin, end, columns: resweep(
+                self._entries[begin:end], weighted, streamed.a[begin:end], sums[begin:end], columns, streamed.room[hand]
+            ),
+            PIECE,
+        )
+        return Swept(self._u - np.log2(sums), columns * scalings)
+
+
+@dataclass(frozen=True, eq=False)
+class _Formed:
+    """What a look at entries that are formed takes and gives."""
+
+    costs: "Costs"
+    u: Rows
+    v: Columns
+    sums: Rows
+    scaled: bool
+    kept: Matrix
+
+
+class Costs(ABC):
+    """Costs times a scale, as the loops take them: from a few coordinates, or formed before; in 64 bits if `fine`."""
+
+    formed: bool
+    fine: bool = True
+    factor: float
+    offsets: tuple[Rows | float, Columns | float]
+
+    @abstractmethod
+    def at(self, scale: float) -> "Costs":
+        """Costs times this."""
+
+    @abstractmethod
+    def between(self, begin: int, end: int) -> tuple[Matrix, Matrix, Matrix]:
+        """Points and other points, or costs of another scale and sign, less the offsets; the rest is empty."""
+
+
+@final
+class _FewCoordinates(Costs):
+    formed = False
+    factor = 1.0
+    offsets = 0.0, 0.0
+
+    def __init__(self, x: Matrix, y: Matrix) -> None:
+        self._x, self._y = x, y
+
+    def at(self, scale: float) -> "_FewCoordinates":
+        root = scale**0.5
+        return _FewCoordinates(self._x * root, self._y * root)
+
+    def between(self, begin: int, end: int) -> tuple[Matrix, Matrix, Matrix]:
+        return self._x[begin:end], self._y, NONE
+
+
+@final
+class _Products(Costs):
+    """Squared distances of many coordinates: minus the cost is a product of matrices and a term of each point alone.
+
+    Of small clouds the product is kept, and serves at every scale.
+    """
+
+    formed = True
+
+    def __init__(self, x: torch.Tensor, y: torch.Tensor, dtype: torch.dtype) -> None:
+        self.fine = dtype == torch.float64
+        self._left, self._right = x.to(dtype), (2 * y).to(dtype).T.contiguous()
+        self._squares = x.square().sum(1).numpy(), y.square().sum(1).numpy()
+        self._whole = (self._left @ self._right).numpy() if len(x) * len(y) <= SHARED else NONE
+
+    def at(self, scale: float) -> "_Products":
+        scaled = copy.copy(self)
+        scaled.factor = scale
+        scaled.offsets = -scale * self._squares[0], -scale * self._squares[1]
+        return scaled
+
+    def between(self, begin: int, end: int) -> tuple[Matrix, Matrix, Matrix]:
+        if len(self._whole):
+            return NONE, NONE, self._whole[begin:end]
+        return NONE, NONE, (self._left[begin:end] @ self._right).numpy()
+
+
+@final
+class _Powers(Costs):
+    """Any other power of distances."""
+
+    formed = True
+    offsets = 0.0, 0.0
+
+    def __init__(self, problem: TransportProblem, scale: float) -> None:
+        self._problem, self.factor = problem, -scale
+
+    def at(self, scale: float) -> "_Powers":
+        return _Powers(self._problem, scale)
+
+    def between(self, begin: int, end: int) -> tuple[Matrix, Matrix, Matrix]:
+        return NONE, NONE, self._problem.cost(begin, end).numpy()
+
+
+def costs_of(problem: TransportProblem, fine: bool) -> Costs:
+    """The costs of a problem; where they are products of matrices these are of 64 bits if they are to be fine."""
+    if problem.power != 2:
+        return _Powers(problem, 1.0)
+    x, y = problem.centered
+    if x.shape[1] > FEW:
+        small = len(x) * len(y) <= SHARED
+        return _Products(x, y, torch.float64 if fine or small else torch.float32)
+    # Coordinates come in pairs; one that is missing is zero in both clouds.
+    odd = x.shape[1] % 2
+    left, right = (np.pad(points.numpy(), ((0, 0), (0, odd))) for points in (x, y))
+    return _FewCoordinates(left, np.ascontiguousarray(right.T))
+
+
+def choose(
+    problem: TransportProblem, costs: Costs, bits: int, storage: str, is_short: bool, crew: Crew, look: Look
+) -> Interaction:
+    """Stored where there is room: to read an entry takes a third of the time to form it, or less.
+
+    Not where there are to be few iterations and entries are cheap to form, but many: to write them takes longer.
+        Errors: `ValueError` in one sentence where a person asks for entries to be stored that have no room.
+    """
+    n, m = len(problem.points_x), len(problem.points_y)
+    free, entry = psutil.virtual_memory().available, bits // 8
+    if storage == "stored" and entry * n * m > MOST * free:
+        raise ValueError(
+            f"storing {n} times {m} entries needs {entry * n * m / 1e9:.3g} GB and {MOST * free / 1e9:.3g} GB are "
+            f"free; at most {math.isqrt(int(MOST * free) // entry)} points of each cloud fit, or choose streamed."
+        )
+    streamed = Streamed(problem, costs, bits, crew, look)
+    too_many = entry * n * m > SPARE * free or (is_short and not costs.formed and entry * n * m > LARGE)
+    return streamed if storage == "streamed" or (storage == "automatic" and too_many) else Stored(streamed)
