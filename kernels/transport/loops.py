@@ -69,7 +69,8 @@ def _power_of_two(exponent: Any) -> Any:
         p = 1.0 + t * (_D1 + t * (_D2 + t * (_D3 + t * (_D4 + t * p))))
         return p * _long((_long(whole) + _BIAS_LONG) << _MANTISSA_LONG).view(_double)
 
-    return single if exponent == types.float32 else double
+    # What checks types at run time wraps functions within functions too.
+    return inspect.unwrap(single if exponent == types.float32 else double)
 
 
 @reordered
