@@ -4,15 +4,18 @@ The CSV of a figure has one row per data point, true values at full precision, w
 
 * comment lines `# key: value` with the figure's texts and the metadata; `pandas.read_csv(path, comment="#")` skips them
   (labels with a `#` are quoted, and stay whole);
-* `mark` and `kind` (curve, points, cloud, bars, band, line, heat, gallery), `x` and `y`;
+* `mark` and `kind` (curve, points, cloud, segments, bars, band, line, heat, shaded, gallery), `x` and `y`;
 * `error` of points; `base` of bars, whose `y` is the height above it; `low` and `high` of a band;
 * `category`, the name of x where x counts categories;
 * with a heat map, one row per cell, row after row: `x_low`, `x_high`, `y_low` and `y_high` are its edges, `value` is
-  what its color means, and x and y are its middle. Figures without one do not have these columns;
+  what its color means, and x and y are its middle;
+* with shaded points, one row each: `value` is what the color means, which a comment line tells;
+* with segments, one row each: `x_end` and `y_end` are where it goes from x and y, `strength` its opacity from 0 to 1;
 * of a gallery, one row per image: x is its number, beginning with 1, `y` the mean of its pixels in all colors, from 0
   to 255, and `error` their standard deviation.
 
-A cell is empty where a column does not apply; `nan`, `inf` and `-inf` are values.
+Figures without heat maps, shaded points or segments do not have the columns of these. A cell is empty where a column
+does not apply; `nan`, `inf` and `-inf` are values.
 """
 
 import math
@@ -22,14 +25,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from explorer.files import write_atomically
-from explorer.marks import Band, Bars, Cloud, Curve, Figure, Floats, Gallery, Heat, Line, Mark, Points
+from explorer.marks import (
+    Band,
+    Bars,
+    Cloud,
+    Curve,
+    Figure,
+    Floats,
+    Gallery,
+    Heat,
+    Line,
+    Mark,
+    Points,
+    Segments,
+    Shaded,
+)
 
 EXPERIMENT = "Wasserscope"
 """The metadata key of the experiment's text, from which the figure can be computed again."""
 
 PAPER_SIZE = (6.4, 4.2)
 COLUMNS = ("mark", "kind", "x", "y", "error", "base", "low", "high", "category")
-CELL_COLUMNS = ("x_low", "x_high", "y_low", "y_high", "value")
+# After those, where a figure has such a mark.
+MORE_COLUMNS: dict[type[Mark], tuple[str, ...]] = {
+    Heat: ("x_low", "x_high", "y_low", "y_high", "value"),
+    Shaded: ("value",),
+    Segments: ("x_end", "y_end", "strength"),
+}
 
 IMAGES_TOLD = {
     "x": "number of the image, from 1",
@@ -49,10 +71,19 @@ def to_csv(figure: Figure, metadata: Mapping[str, str], hidden: frozenset[str] =
     shown = [mark for mark in figure.marks if mark.label not in hidden]
     if any(isinstance(mark, Gallery) for mark in shown):
         about |= IMAGES_TOLD
+    about |= {f"value of {mark.label or 'points'}": mark.meaning for mark in shown if isinstance(mark, Shaded)}
     lines = [f"# {line}\n" for line in _told({**about, "note": figure.note, **metadata})]
-    columns = (*COLUMNS, *CELL_COLUMNS) if any(isinstance(mark, Heat) for mark in shown) else COLUMNS
-    rows = [row + (None,) * (len(columns) - len(row)) for mark in shown for row in _rows(mark, figure.categories)]
-    return ("".join(lines) + table_csv(columns, rows)).encode()
+    kinds = {type(mark) for mark in shown}
+    more = tuple(dict.fromkeys(name for kind, names in MORE_COLUMNS.items() if kind in kinds for name in names))
+    rows: list[tuple[Cell, ...]] = []
+    for mark in shown:
+        own = MORE_COLUMNS.get(type(mark), ())
+        # Where each of the further cells is in a row; the last one is empty.
+        places = [len(COLUMNS) + own.index(name) if name in own else -1 for name in more]
+        for row in _rows(mark, figure.categories):
+            padded = (*row, None)
+            rows.append(row[: len(COLUMNS)] + tuple(padded[place] for place in places))
+    return ("".join(lines) + table_csv((*COLUMNS, *more), rows)).encode()
 
 
 def to_svg(
@@ -201,6 +232,13 @@ def _rows(mark: Mark, categories: tuple[str, ...]) -> Iterator[tuple[Cell, ...]]
         case Cloud():
             for x, y in columns(mark.x, mark.y):
                 yield mark.label, "cloud", x, y, None, None, None, None, None
+        case Segments():
+            pieces = columns(mark.x0, mark.y0, mark.x1, mark.y1, mark.strength)
+            for x, y, *rest in pieces:
+                yield mark.label, "segments", x, y, None, None, None, None, None, *rest
+        case Shaded():
+            for x, y, value in columns(mark.x, mark.y, mark.values):
+                yield mark.label, "shaded", x, y, None, None, None, None, None, value
         case Gallery():
             means, spreads = mark.images.mean(axis=(1, 2, 3)), mark.images.std(axis=(1, 2, 3))
             for number, (mean, spread) in enumerate(columns(means, spreads), 1):

@@ -98,6 +98,29 @@ class Cloud:
 
 
 @dataclass(frozen=True, eq=False)
+class Segments:
+    """Many straight pieces, each from its own start to its own end, beneath points and above clouds.
+
+    A piece is as opaque as it is strong; the strongest lie on top. One with an end that is not finite is left out.
+    With `arrows` each has a head at its end, smaller where the piece is short.
+    """
+
+    label: str
+    x0: Floats
+    y0: Floats
+    x1: Floats
+    y1: Floats
+    strength: Floats  # from 0, which is not seen, to 1
+    style: Style = Style()
+    arrows: bool = False
+
+    @property
+    def there(self) -> NDArray[np.bool_]:
+        """Which pieces have two finite ends."""
+        return np.isfinite(self.x0) & np.isfinite(self.y0) & np.isfinite(self.x1) & np.isfinite(self.y1)
+
+
+@dataclass(frozen=True, eq=False)
 class Bars:
     """Bars from `base` to `base + height`, centered at x."""
 
@@ -144,9 +167,31 @@ class Heat:
     scale: Scale  # of the color
 
     @property
+    def meaning(self) -> str:
+        """What the color means: a heat map has no other label."""
+        return self.label
+
+    @property
     def centers(self) -> tuple[Floats, Floats]:
         """Middles of the columns and of the rows, in data: whole numbers between halves, whatever the axes."""
         return (self.x[:-1] + self.x[1:]) / 2, (self.y[:-1] + self.y[1:]) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Shaded:
+    """Points colored by a value as the cells of a heat map are; gray where it is nan.
+
+    The strongest colors lie on top. The color of the style is that of the outlines. The colors span the values of this
+    mark alone: points that are to be compared by color belong into one.
+    """
+
+    label: str
+    x: Floats
+    y: Floats
+    values: Floats
+    scale: Scale  # of the color
+    meaning: str  # of the color, with its unit: the title of the color bar
+    style: Style = Style(marker="o")
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +243,9 @@ def side_by_side(galleries: tuple[Gallery, ...]) -> tuple[Gallery, ...]:
     return tuple(replace(gallery, left=left) for gallery, left in zip(galleries, lefts[:-1], strict=True))
 
 
-Mark = Curve | Points | Cloud | Bars | Band | Line | Heat | Gallery
+# What a color bar tells of: both have `values`, their `scale` and their `meaning`.
+Colored = Heat | Shaded
+Mark = Curve | Points | Cloud | Segments | Bars | Band | Line | Heat | Shaded | Gallery
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,8 +300,11 @@ def values_along(marks: tuple[Mark, ...], axis: str) -> Floats:
                 parts.append((mark.x if axis == "x" else mark.y)[: None if shown else 0])
             case Points(error=error) if error is not None and axis == "y":
                 parts += [mark.y - error, mark.y + error]
-            case Curve() | Points() | Cloud():
+            case Curve() | Points() | Cloud() | Shaded():
                 parts.append(mark.x if axis == "x" else mark.y)
+            case Segments():
+                ends = (mark.x0, mark.x1) if axis == "x" else (mark.y0, mark.y1)
+                parts += [end[mark.there] for end in ends]
             case Gallery():
                 width, height = mark.size
                 ends = np.array([mark.left, mark.left + width] if axis == "x" else [-height, 0.0])
@@ -274,6 +324,7 @@ __all__ = [
     "Band",
     "Bars",
     "Cloud",
+    "Colored",
     "Curve",
     "Figure",
     "Floats",
@@ -286,6 +337,8 @@ __all__ = [
     "Pixels",
     "Points",
     "Scale",
+    "Segments",
+    "Shaded",
     "Style",
     "Symlog",
     "identity",

@@ -1,11 +1,11 @@
-"""Which color a value has in a heat map, the same on the screen and on paper. No Qt here."""
+"""Which color a value has in cells and points, the same on the screen and on paper. No Qt here."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.marks import Floats, Heat
+from explorer.marks import Colored, Floats
 from explorer.ranges import LARGEST, Span, extent, padded
 from explorer.scales import Scale, Symlog
 
@@ -45,6 +45,12 @@ class Shades:
         places = self.places(values)
         return np.where(np.isnan(places), LEVELS, np.rint(np.nan_to_num(places) * (LEVELS - 1))).astype(np.intp)
 
+    def rising(self, values: Floats) -> NDArray[np.intp]:
+        """Positions of the values from the faintest color to the strongest, those of nan first."""
+        levels = self.levels(values)
+        strength = np.abs(levels - LEVELS // 2) if isinstance(self.scale, Symlog) else levels
+        return np.argsort(np.where(levels == LEVELS, -1, strength), kind="stable")
+
     def ramp(self, *, dark: bool) -> Colors:
         """All colors as red, green and blue: two hues away from a neutral zero, or one that grows stronger."""
         anchors = (_SIGNED if isinstance(self.scale, Symlog) else _RISING)[dark]
@@ -57,10 +63,10 @@ class Shades:
         return "empty" if np.isnan(value) else f"{value:{'+' if isinstance(self.scale, Symlog) else ''}.4g}"
 
 
-def shades_of(heat: Heat) -> Shades:
+def shades_of(mark: Colored) -> Shades:
     """Colors from the smallest finite value to the largest; on both sides of zero alike where values are signed."""
-    scale = heat.scale
-    found = extent(heat.values[np.isfinite(heat.values)], scale)
+    scale = mark.scale
+    found = extent(mark.values[np.isfinite(mark.values)], scale)
     if isinstance(scale, Symlog):
         most = max(map(abs, found)) if found else 0.0
         most = most or float(scale.forward(np.array([scale.threshold]))[0])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     class ViewBox(QGraphicsWidget):
         """The members of pyqtgraph's view box that are used here."""
 
-        def __init__(self, *, enableMenu: bool, enableMouse: bool, defaultPadding: float) -> None: ...  # noqa: N803
+        def __init__(self, *, enableMenu: bool, enableMouse: bool, defaultPadding: float) -> None: ...  # noqa: N803  (pyqtgraph's names)
         def setRange(self, **ranges: tuple[float, float] | float) -> None: ...
         def viewRange(self) -> list[list[float]]: ...
 else:

@@ -8,7 +8,7 @@ from PyQt6.QtGui import QFont, QFontMetricsF, QImage, QPainter
 from PyQt6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from explorer.canvas.base import GraphicsObject
-from explorer.canvas.cloud import ratio_of
+from explorer.canvas.pictures import ratio_of
 from explorer.canvas.surface import Drawing, Surface
 from explorer.canvas.theme import text_ink
 from explorer.marks import Gallery

@@ -75,7 +75,8 @@ class NavigableView(PlotView):
             columns, rows = heat.mark.centers
             place = _beyond(columns, self.crosshair, direction), _beyond(rows, self.level, upwards)
         else:
-            places = [drawing.mark.x[np.isfinite(drawing.x)] for drawing in self.readable()]
+            drawings = (*self.readable(), *self.shaded())
+            places = [drawing.mark.x[np.isfinite(drawing.x)] for drawing in drawings if drawing.x.size]
             if not places:
                 return
             # The keyboard tells nothing of y.

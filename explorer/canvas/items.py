@@ -10,13 +10,31 @@ from PyQt6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPen
 from PyQt6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from explorer.canvas.base import GraphicsObject, draw_lines, path
-from explorer.canvas.cloud import CloudDrawing, draw_density, picture_of, ratio_of
+from explorer.canvas.cloud import CloudDrawing, draw_density, picture_of
 from explorer.canvas.gallery import GalleryDrawing
 from explorer.canvas.heat import HeatDrawing
+from explorer.canvas.pictures import fineness
+from explorer.canvas.segments import SegmentsDrawing
+from explorer.canvas.shaded import ShadedDrawing
 from explorer.canvas.strokes import draw_curve, draw_markers, thinned
-from explorer.canvas.surface import FAR, Drawing, Surface
+from explorer.canvas.surface import FAR, Drawing, Surface, drawn
 from explorer.canvas.theme import text_ink
-from explorer.marks import DASHES, Band, Bars, Cloud, Curve, Floats, Gallery, Heat, Line, Mark, Points, marked
+from explorer.marks import (
+    DASHES,
+    Band,
+    Bars,
+    Cloud,
+    Curve,
+    Floats,
+    Gallery,
+    Heat,
+    Line,
+    Mark,
+    Points,
+    Segments,
+    Shaded,
+    marked,
+)
 from explorer.ranges import Frame
 from explorer.scales import Scale
 
@@ -35,7 +53,7 @@ class CurveDrawing(Drawing[Curve]):
     """A line, with markers where they can be told apart, and an open one before a value becomes infinite."""
 
     def prepare(self, x_scale: Scale, y_scale: Scale) -> None:
-        self.x, self.y = _drawn(self.mark.x, x_scale), _drawn(self.mark.y, y_scale)
+        self.x, self.y = drawn(self.mark.x, x_scale), drawn(self.mark.y, y_scale)
         self.last = np.flatnonzero(np.isfinite(self.y[:-1]) & np.isinf(np.asarray(self.mark.y)[1:]))
 
     def draw(self, painter: QPainter, on: Surface) -> None:
@@ -59,12 +77,12 @@ class PointsDrawing(Drawing[Points]):
 
     def prepare(self, x_scale: Scale, y_scale: Scale) -> None:
         mark = self.mark
-        self.x, self.y = _drawn(mark.x, x_scale), _drawn(mark.y, y_scale)
+        self.x, self.y = drawn(mark.x, x_scale), drawn(mark.y, y_scale)
         self.low, self.high = self.y, self.y
         if mark.error is not None:
             # A bar that reaches beyond what the scale has a place for goes to the edge of the plot.
-            self.low = np.where(np.isfinite(self.y), _filled(_drawn(mark.y - mark.error, y_scale), -FAR), np.nan)
-            self.high = np.where(np.isfinite(self.y), _filled(_drawn(mark.y + mark.error, y_scale), FAR), np.nan)
+            self.low = np.where(np.isfinite(self.y), _filled(drawn(mark.y - mark.error, y_scale), -FAR), np.nan)
+            self.high = np.where(np.isfinite(self.y), _filled(drawn(mark.y + mark.error, y_scale), FAR), np.nan)
 
     def draw(self, painter: QPainter, on: Surface) -> None:
         color = on.ink(self.mark.style)
@@ -73,7 +91,7 @@ class PointsDrawing(Drawing[Points]):
         if self.mark.error is not None:
             self._draw_errors(painter, on, x, color)
         if len(x) > MOST_SYMBOLS:
-            draw_density(painter, on, picture_of(x, y, on, color, ratio_of(painter)))
+            draw_density(painter, on, picture_of(x, y, on, color, fineness(painter, on.frame)))
         else:
             draw_markers(painter, self.mark.style.marker or "o", x, y, color)
 
@@ -95,10 +113,10 @@ class BarsDrawing(Drawing[Bars]):
 
     def prepare(self, x_scale: Scale, y_scale: Scale) -> None:
         mark = self.mark
-        self.x = _drawn(mark.x, x_scale)
-        self.left, self.right = (_drawn(mark.x + side * mark.width / 2, x_scale) for side in (-1, 1))
+        self.x = drawn(mark.x, x_scale)
+        self.left, self.right = (drawn(mark.x + side * mark.width / 2, x_scale) for side in (-1, 1))
         top = mark.base + mark.height
-        self.base, self.top = _filled(_drawn(mark.base, y_scale), -FAR), _drawn(top, y_scale)
+        self.base, self.top = _filled(drawn(mark.base, y_scale), -FAR), drawn(top, y_scale)
         self.top = np.where(np.isnan(top), np.nan, np.where(top == np.inf, FAR, _filled(self.top, -FAR)))
 
     def draw(self, painter: QPainter, on: Surface) -> None:
@@ -125,8 +143,8 @@ class BandDrawing(Drawing[Band]):
 
     def prepare(self, x_scale: Scale, y_scale: Scale) -> None:
         mark = self.mark
-        self.x, self.high = _drawn(mark.x, x_scale), _drawn(mark.high, y_scale)
-        low = _drawn(mark.low, y_scale)
+        self.x, self.high = drawn(mark.x, x_scale), drawn(mark.high, y_scale)
+        low = drawn(mark.low, y_scale)
         self.low = np.where(np.isnan(mark.low), np.nan, _filled(low, -FAR))
 
     def draw(self, painter: QPainter, on: Surface) -> None:
@@ -149,7 +167,7 @@ class LineDrawing(Drawing[Line]):
 
     def prepare(self, x_scale: Scale, y_scale: Scale) -> None:
         scale = x_scale if self.mark.vertical else y_scale
-        self.at = float(_drawn(np.array([self.mark.at]), scale)[0])
+        self.at = float(drawn(np.array([self.mark.at]), scale)[0])
 
     def draw(self, painter: QPainter, on: Surface) -> None:
         frame, style, vertical = on.frame, self.mark.style, self.mark.vertical
@@ -194,11 +212,25 @@ DRAWINGS: dict[type[Mark], type[Drawing[Mark]]] = {
     Line: cast(type[Drawing[Mark]], LineDrawing),
     Heat: cast(type[Drawing[Mark]], HeatDrawing),
     Cloud: cast(type[Drawing[Mark]], CloudDrawing),
+    Segments: cast(type[Drawing[Mark]], SegmentsDrawing),
+    Shaded: cast(type[Drawing[Mark]], ShadedDrawing),
     Gallery: cast(type[Drawing[Mark]], GalleryDrawing),
 }
 READABLE = (CurveDrawing, PointsDrawing, BarsDrawing)
 ReadableDrawing = CurveDrawing | PointsDrawing | BarsDrawing
-LAYERS: dict[type[Mark], float] = {Gallery: 0.4, Heat: 0.5, Band: 1, Bars: 2, Cloud: 2.5, Curve: 3, Points: 4, Line: 5}
+ColoredDrawing = HeatDrawing | ShadedDrawing
+LAYERS: dict[type[Mark], float] = {
+    Gallery: 0.4,
+    Heat: 0.5,
+    Band: 1,
+    Bars: 2,
+    Cloud: 2.5,
+    Segments: 2.7,
+    Curve: 3,
+    Points: 4,
+    Shaded: 4,
+    Line: 5,
+}
 
 
 class MarkItem(GraphicsObject):
@@ -249,11 +281,6 @@ class MarkItem(GraphicsObject):
 def hatching(on: Surface, pattern: Qt.BrushStyle) -> QBrush:
     """Strokes in the color of the background, laid over a filled bar."""
     return QBrush(QColor(on.theme.background), pattern)
-
-
-def _drawn(values: Floats, scale: Scale) -> Floats:
-    drawn = np.asarray(scale.forward(np.asarray(values, dtype=np.float64)), dtype=np.float64)
-    return np.where(np.isfinite(drawn), drawn, np.nan)
 
 
 def _filled(drawn: Floats, value: float) -> Floats:

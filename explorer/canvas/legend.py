@@ -11,7 +11,23 @@ from explorer.canvas.items import HATCHES, hatching
 from explorer.canvas.strokes import draw_markers, draw_sample
 from explorer.canvas.surface import Surface
 from explorer.canvas.theme import Theme, ink
-from explorer.marks import DASHES, Band, Bars, Cloud, Curve, Figure, Floats, Gallery, Heat, Line, Mark, Points, Style
+from explorer.marks import (
+    DASHES,
+    Band,
+    Bars,
+    Cloud,
+    Curve,
+    Figure,
+    Floats,
+    Gallery,
+    Heat,
+    Line,
+    Mark,
+    Points,
+    Segments,
+    Shaded,
+    Style,
+)
 
 SAMPLE = 24
 GAP = 5
@@ -109,9 +125,11 @@ class EntryButton(QAbstractButton):
 
     def _paint_sample(self, painter: QPainter, area: QRectF, theme: Theme) -> None:
         style, color = self.entry.style, QColor(ink(self.entry.style.color, theme))
-        if self.entry.kind is Points:
+        if self.entry.kind in {Points, Shaded}:
             center = area.center()
             draw_markers(painter, style.marker or "o", *_point(center.x(), center.y()), color)
+        elif self.entry.kind is Segments:
+            draw_sample(painter, area, color, (), "", style.width)
         elif self.entry.kind is Cloud:
             x, y = area.center().x() + SWARM[0], area.center().y() + SWARM[1]
             draw_markers(painter, "o", x, y, color)

@@ -6,7 +6,7 @@ thousand times slower. Wider lines are therefore drawn as separate segments, and
 
 import numpy as np
 from PyQt6.QtCore import QPointF, QRectF, Qt
-from PyQt6.QtGui import QColor, QPainter, QPen
+from PyQt6.QtGui import QColor, QPainter, QPainterPath, QPen
 
 from explorer.canvas.base import draw_lines, path
 from explorer.marks import Floats
@@ -97,8 +97,16 @@ def draw_markers(
     painter: QPainter, marker: str, x: Floats, y: Floats, color: QColor, hollow: QColor | None = None
 ) -> None:
     """One symbol at each finite point, all in one path; `hollow` ones are outlined and filled with that color."""
-    finite = np.isfinite(x) & np.isfinite(y)
     radius = next((radius for most, radius in _RADII if len(x) <= most), SMALLEST_RADIUS)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+    painter.setPen(QPen(color, 1.0) if hollow else QPen(Qt.PenStyle.NoPen))
+    painter.setBrush(hollow or color)
+    painter.drawPath(marker_path(marker, x, y, radius))
+
+
+def marker_path(marker: str, x: Floats, y: Floats, radius: float) -> QPainterPath:
+    """The outline of a symbol at each finite point."""
+    finite = np.isfinite(x) & np.isfinite(y)
     shape = radius * _SHAPES.get(marker, _SHAPES["o"])
     corners = np.concatenate([shape, shape[:1]])
     count = len(corners)
@@ -108,10 +116,7 @@ def draw_markers(
     joined[count - 1 :: count] = 0
     outline = path(px, py, joined)
     outline.setFillRule(Qt.FillRule.WindingFill)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-    painter.setPen(QPen(color, 1.0) if hollow else QPen(Qt.PenStyle.NoPen))
-    painter.setBrush(hollow or color)
-    painter.drawPath(outline)
+    return outline
 
 
 def draw_rings(painter: QPainter, x: Floats, y: Floats, color: QColor) -> None:

@@ -46,6 +46,12 @@ class Surface:
         return hidden
 
 
+def drawn(values: Floats, scale: Scale) -> Floats:
+    """Drawn coordinates; nan where there is none, and for infinities."""
+    found = np.asarray(scale.forward(np.asarray(values, dtype=np.float64)), dtype=np.float64)
+    return np.where(np.isfinite(found), found, np.nan)
+
+
 class Drawing(ABC, Generic[M]):
     """A mark mapped through the scales of its axes, ready to be put on pixels."""
 

@@ -22,9 +22,12 @@ from PyQt6.QtWidgets import QWidget
 from explorer.canvas.axis import Grid, ScaleAxis
 from explorer.canvas.base import GraphicsView, ViewBox
 from explorer.canvas.cloud import CloudDrawing
+from explorer.canvas.colors import ColorBar, ColorKey
 from explorer.canvas.gallery import GalleryDrawing, Headings
-from explorer.canvas.heat import ColorBar, HeatDrawing
-from explorer.canvas.items import READABLE, MarkItem, PointsDrawing, ReadableDrawing
+from explorer.canvas.heat import HeatDrawing
+from explorer.canvas.items import READABLE, ColoredDrawing, MarkItem, PointsDrawing, ReadableDrawing
+from explorer.canvas.segments import SegmentsDrawing
+from explorer.canvas.shaded import ShadedDrawing
 from explorer.canvas.strokes import draw_rings
 from explorer.canvas.surface import Surface
 from explorer.canvas.theme import Theme
@@ -40,6 +43,8 @@ RIGHT = 12.0
 BARE = 6.0
 # A curve that ends farther from the crosshair than this share of the axis has no value there.
 FARTHEST = 0.05
+# Pixels, within which the mouse is at a colored point.
+REACH = 12.0
 
 
 @dataclass(frozen=True)
@@ -291,8 +296,8 @@ class PlotView(GraphicsView):
             y = self._framed(wide, high).y
             self._y_axis.refresh(figure.y, (), y, high, empty=self.empty)
             left = self._y_axis.thickness()
-            self._bar.show_colors(self.heat(), high)
-            right = self._bar.thickness() if self._bar.drawing else RIGHT
+            self._bar.show_colors(self.color_key(), high)
+            right = self._bar.thickness() if self._bar.key else RIGHT
         wide = max(width - left - right, 10.0)
         self.surface.frame = self._framed(wide, high)
         self._x_axis.refresh(figure.x, figure.categories, self.surface.frame.x, wide, empty=self.empty)
@@ -405,18 +410,47 @@ class PlotView(GraphicsView):
         return nearest
 
     def place_at(self, x: float, y: float) -> tuple[float, float]:
-        """The data coordinates that are read at these drawn ones: a cell's center, or x of the nearest data point."""
+        """The data coordinates that are read at these drawn ones.
+
+        A cell's center; a colored point; else x of the nearest data point.
+        """
         heat = self.heat()
         cell = heat.cell(x, y) if heat else None
         if heat and cell:
             columns, rows = heat.mark.centers
             return float(columns[cell[1]]), float(rows[cell[0]])
+        drawing, place = self._shaded_at(x, y)
+        if drawing:
+            return float(drawing.mark.x[place]), float(drawing.mark.y[place])
         return self.nearest_x(x), float(self.figure.y.scale.inverse(np.array([y]))[0])
 
     def heat(self) -> HeatDrawing | None:
         """The heat map that is read: the uppermost one that is seen."""
-        drawings = [item.drawing for item in self.items_shown if item.isVisible()]
-        return next((drawing for drawing in reversed(drawings) if isinstance(drawing, HeatDrawing)), None)
+        return next((drawing for drawing in reversed(self._colored()) if isinstance(drawing, HeatDrawing)), None)
+
+    def shaded(self) -> list[ShadedDrawing]:
+        """The colored points that are seen."""
+        return [drawing for drawing in self._colored() if isinstance(drawing, ShadedDrawing)]
+
+    def color_key(self) -> ColorKey | None:
+        """The colors that the bar tells of: those of the last mark that is seen and has some."""
+        keys = [drawing.key for drawing in self._colored()]
+        return next((key for key in reversed(keys) if key.known), None)
+
+    def _colored(self) -> list[ColoredDrawing]:
+        drawings = (item.drawing for item in self.items_shown if item.isVisible())
+        return [drawing for drawing in drawings if isinstance(drawing, ColoredDrawing)]
+
+    def _shaded_at(self, x: float, y: float) -> tuple[ShadedDrawing | None, int]:
+        """The colored point within reach of these drawn coordinates; by x alone where y is nan."""
+        found: ShadedDrawing | None = None
+        nearest, least = 0, REACH
+        # Of points on each other, the last ones lie on top.
+        for drawing in self.shaded():
+            place, distance = drawing.nearest(x, y, self.surface.frame)
+            if distance <= least:
+                found, nearest, least = drawing, place, distance
+        return found, nearest
 
     def movable(self) -> PointsDrawing | None:
         """The points that a person can move."""
@@ -432,8 +466,12 @@ class PlotView(GraphicsView):
         heat = self.heat()
         readings: list[Reading] = []
         if heat and (cell := heat.cell(across, down)):
-            value = heat.shades.text(float(heat.mark.values[cell]))
+            value = heat.key.shades.text(float(heat.mark.values[cell]))
             readings.append(Reading(heat.mark.label, Style(NEUTRAL), value.replace("-", "−")))
+        shaded, point = self._shaded_at(across, down) if self.crosshair is not None else (None, 0)
+        if shaded:
+            mark = shaded.mark
+            readings.append(Reading(mark.label or mark.meaning, mark.style, shaded.value(point).replace("-", "−")))
         if self.crosshair is not None:
             span = self.surface.frame.x
             for drawing in self.readable():
@@ -441,16 +479,17 @@ class PlotView(GraphicsView):
                 if distance <= FARTHEST * (span[1] - span[0]):
                     mark = drawing.mark
                     readings.append(Reading(mark.label, mark.style, drawing.value(place).replace("-", "−")))
-        # Over curves, y is only where the mouse is; in a cloud it is as good as x.
-        both = heat is not None or self.crosshair is None or self._has_clouds()
+        # Over curves, y is only where the mouse is; among points in a plane it is as good as x.
+        both = heat is not None or self.crosshair is None or self._is_plane()
         text = "   ".join(filter(None, [self.x_text(), self.y_text() if both else ""]))
         if self.figure.bare:
             text = self._image_at(across, down)
         self.pointed.emit((text, readings) if text else None)
         self.update_overlay()
 
-    def _has_clouds(self) -> bool:
-        return any(item.isVisible() and isinstance(item.drawing, CloudDrawing) for item in self.items_shown)
+    def _is_plane(self) -> bool:
+        drawings = (item.drawing for item in self.items_shown if item.isVisible())
+        return any(isinstance(drawing, CloudDrawing | SegmentsDrawing | ShadedDrawing) for drawing in drawings)
 
     def _image_at(self, x: float, y: float) -> str:
         """The image at these drawn coordinates, in words."""

@@ -12,7 +12,21 @@ from explorer.canvas.legend import Legend, entries_of
 from explorer.canvas.lines import Header, Readout
 from explorer.canvas.theme import DARK, LIGHT
 from explorer.canvas.view import EMPTY, NOTHING, Reading
-from explorer.marks import Band, Bars, Cloud, Curve, Figure, Gallery, Heat, Line, Points, values_along
+from explorer.marks import (
+    Band,
+    Bars,
+    Cloud,
+    Curve,
+    Figure,
+    Floats,
+    Gallery,
+    Heat,
+    Line,
+    Points,
+    Segments,
+    Shaded,
+    values_along,
+)
 
 # Below this height there is no line to spare: values at the crosshair take the place of the title.
 LEAST_FOR_READOUT = 240
@@ -28,8 +42,8 @@ class Canvas(QWidget):
     hovered = pyqtSignal(object)
     """Data coordinates (x, y) that are read, or None when the mouse left, for `set_crosshair` of other plots.
 
-    Over a heat map the center of a cell; else x of the data point nearest to the mouse, and y where the mouse is, nan
-    where the keyboard moved the crosshair.
+    Over a heat map the center of a cell; at a colored point, that point; else x of the data point nearest
+    to the mouse, and y where the mouse is, nan where the keyboard moved the crosshair.
     """
     clicked = pyqtSignal(float, float)
     """The data coordinates of a click that was no drag."""
@@ -198,12 +212,16 @@ class Canvas(QWidget):
                 case Bars():
                     parts.append(f"{mark.label or 'Bars'}: {', '.join(f'{value:.4g}' for value in mark.height[:12])}.")
                 case Heat() if np.isfinite(mark.values).any():
-                    known = mark.values[np.isfinite(mark.values)]
-                    parts.append(f"{mark.label or 'Cells'}: from {known.min():.4g} to {known.max():.4g}.")
+                    parts.append(f"{mark.label or 'Cells'}: {_range(mark.values)}.")
                 case Line():
                     parts.append(f"Reference {mark.label} at {mark.at:.4g}.")
                 case Cloud():
                     parts.append(f"{mark.label or 'Cloud'}: {mark.x.size} points.")
+                case Segments():
+                    parts.append(f"{mark.label or 'Segments'}: {np.count_nonzero(mark.there)} pieces.")
+                case Shaded():
+                    told = f", {mark.meaning} {_range(mark.values)}" if np.isfinite(mark.values).any() else ""
+                    parts.append(f"{mark.label or 'Points'}: {mark.x.size} points{told}.")
                 case Gallery():
                     parts.append(f"{mark.label or 'Gallery'}: {len(mark.images)} images.")
                 case Band() | Curve() | Points() | Heat():
@@ -252,3 +270,8 @@ class Canvas(QWidget):
         if a0 is not None and a0.type() == QEvent.Type.FontChange:
             self._legend.updateGeometry()
             self._view.relayout()
+
+
+def _range(values: Floats) -> str:
+    known = values[np.isfinite(values)]
+    return f"from {known.min():.4g} to {known.max():.4g}"

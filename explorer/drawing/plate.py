@@ -8,17 +8,20 @@ from dataclasses import dataclass, field
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
-from matplotlib.colors import ListedColormap
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection, QuadMesh
+from matplotlib.colors import Colormap, ListedColormap, to_rgb
 from matplotlib.lines import Line2D
 
 from explorer.drawing.raster import Raster, painted_clouds
 from explorer.drawing.spans import Span
 from explorer.marks import (
     DASHES,
+    NEUTRAL,
     Band,
     Bars,
     Cloud,
+    Colored,
     Curve,
     Floats,
     Gallery,
@@ -27,15 +30,22 @@ from explorer.marks import (
     Mark,
     Pixels,
     Points,
+    Segments,
+    Shaded,
     Style,
     marked,
 )
-from explorer.shades import LEVELS, shades_of
+from explorer.shades import LEVELS, Shades, shades_of
 from explorer.tiles import Tiles
 
 MOST_VECTOR_POINTS = 5000
 MOST_VECTOR_CELLS = 1000
+MOST_VECTOR_PIECES = 3000
 CLOUD_DPI = 300
+PIECE_WIDTH = 0.5
+# Diameters in points: smaller where there are more.
+SHADED_SIZES = ((300, 5.0), (1000, 4.0), (2500, 3.4))
+SMALLEST_SHADED = 2.8
 # The pixels of images are enlarged to squares, which must look alike.
 GALLERY_DPI = 600
 BELOW = -0.1  # of the axes: beyond the edge, so that the end of what comes from there is not seen
@@ -54,6 +64,10 @@ class Plate:
     y: Span
     ink: list[Floats] = field(init=False, default_factory=list[Floats])
     rules: list[Floats] = field(init=False, default_factory=list[Floats])
+    # What a color bar can tell of.
+    colored: list[tuple[Colored, ScalarMappable]] = field(
+        init=False, default_factory=list[tuple[Colored, ScalarMappable]]
+    )
     clouds: list[tuple[Floats, Floats, str]] = field(init=False, default_factory=list[tuple[Floats, Floats, str]])
 
     def draw(self, mark: Mark) -> list[Artist]:
@@ -83,6 +97,10 @@ class Plate:
                 return [self._cells(mark)]
             case Cloud():
                 return self._cloud(mark)
+            case Segments():
+                return self._segments(mark)
+            case Shaded():
+                return self._shaded(mark)
             case Gallery():
                 return [self._images(mark)]
 
@@ -168,7 +186,7 @@ class Plate:
             x,
             y,
             np.ma.masked_equal(levels, LEVELS),
-            cmap=ListedColormap(shades.ramp(dark=False) / 255),
+            cmap=_colors_of(shades, "none"),
             vmin=-0.5,
             vmax=LEVELS - 0.5,
             # Viewers leave hairlines between cells that only touch.
@@ -178,6 +196,7 @@ class Plate:
             zorder=0.9,
         )
         mesh.set_rasterized(not few)
+        self._color(mark, mesh)
         across, up = np.meshgrid(np.linspace(0, 1, 50), np.linspace(0, 1, 50))
         self.ink.append(np.stack([across.ravel(), up.ravel()]))
         return mesh
@@ -190,6 +209,76 @@ class Plate:
         # All of them are in one picture, since each changes the color of the others.
         picture = [] if len(self.clouds) > 1 else [Raster(self.axes, painted_clouds(self.clouds), CLOUD_DPI, 1.5)]
         return [sample, *picture]
+
+    def _segments(self, mark: Segments) -> list[Artist]:
+        x0, x1 = self.x.place(mark.x0), self.x.place(mark.x1)
+        y0, y1 = self.y.place(mark.y0), self.y.place(mark.y1)
+        seen = np.isfinite(x0 + x1 + y0 + y1) & (mark.strength > 0)
+        # The strongest on top.
+        order = np.flatnonzero(seen)[np.argsort(mark.strength[seen], kind="stable")]
+        x0, x1, y0, y1 = (end[order] for end in (x0, x1, y0, y1))
+        for share in np.linspace(0, 1, 5):
+            self._cover(x0 + share * (x1 - x0), y0 + share * (y1 - y0), joined=False)
+        opacity = np.clip(mark.strength[order], 0.0, 1.0)
+        colors = np.column_stack([np.tile(to_rgb(mark.style.color), (order.size, 1)), opacity])
+        sample = Line2D([], [], color=mark.style.color, lw=1.2)
+        if not order.size:
+            return [sample]
+        if mark.arrows:
+            pieces = self.axes.quiver(
+                x0,
+                y0,
+                x1 - x0,
+                y1 - y0,
+                color=colors,
+                angles="xy",
+                scale_units="xy",
+                scale=1,
+                units="inches",
+                width=PIECE_WIDTH / 72,
+                headwidth=5,
+                headlength=7,
+                headaxislength=6,
+                # Else the shortest would be dots, which have no direction.
+                minlength=0,
+                zorder=1.8,
+            )
+        else:
+            ends = np.stack([np.stack([x0, y0], axis=1), np.stack([x1, y1], axis=1)], axis=1)
+            pieces = self.axes.add_collection(
+                LineCollection(list(ends), colors=colors, linewidths=PIECE_WIDTH, zorder=1.8), autolim=False
+            )
+        pieces.set_rasterized(order.size > MOST_VECTOR_PIECES)
+        return [sample, pieces]
+
+    def _shaded(self, mark: Shaded) -> list[Artist]:
+        shades = shades_of(mark)
+        order = shades.rising(mark.values)
+        x, y, levels = self.x.place(mark.x)[order], self.y.place(mark.y)[order], shades.levels(mark.values)[order]
+        self._cover(x, y, joined=False)
+        diameter = next((size for most, size in SHADED_SIZES if x.size <= most), SMALLEST_SHADED)
+        marker, edge = mark.style.marker or "o", mark.style.color
+        dots = self.axes.scatter(
+            x,
+            y,
+            diameter**2,
+            np.where(levels == LEVELS, np.nan, levels),
+            marker=marker,
+            cmap=_colors_of(shades, NEUTRAL),
+            vmin=-0.5,
+            vmax=LEVELS - 0.5,
+            plotnonfinite=True,
+            edgecolors=edge,
+            linewidths=0.5,
+            zorder=2.1,
+        )
+        dots.set_rasterized(x.size > MOST_VECTOR_PIECES)
+        self._color(mark, dots)
+        return [Line2D([], [], ls="None", color=edge, marker=marker, ms=4.2, mew=0), dots]
+
+    def _color(self, mark: Colored, artist: ScalarMappable) -> None:
+        if not np.all(np.isnan(mark.values)):
+            self.colored.append((mark, artist))
 
     def _images(self, mark: Gallery) -> Raster:
         tiles, left, top = (
@@ -213,6 +302,11 @@ class Plate:
                 self.ink.append(np.stack([np.interp(fine, whole, x), np.interp(fine, whole, y)]))
             else:
                 self.ink.append(np.stack([x, y]))
+
+
+def _colors_of(shades: Shades, empty: str) -> Colormap:
+    """Colors by their numbers, and one for nan."""
+    return ListedColormap(shades.ramp(dark=False) / 255).with_extremes(bad=empty)
 
 
 def _width(style: Style) -> float:

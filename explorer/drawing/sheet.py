@@ -16,7 +16,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure as Sheet
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend import Legend
@@ -200,16 +199,14 @@ class _Drawing:
         return 14.0 if galleries else 0.0
 
     def _color_bar(self) -> None:
-        """At the right, for the uppermost heat map, with the numbers of its scale."""
-        heats = [mark for mark in self.figure.marks if isinstance(mark, Heat) and not np.all(np.isnan(mark.values))]
-        meshes = [artist for artist in self.axes.collections if isinstance(artist, QuadMesh)]
-        if not heats:
+        """At the right, for the last mark with colors, with the numbers of its scale."""
+        if not self.plate.colored:
             return
-        heat, height = heats[-1], self.size[1]
-        bar = self.sheet.colorbar(meshes[-1], ax=self.axes, pad=0.02, aspect=25)
-        bar.set_label(folded(heat.label, 0.75 * height, 9), fontsize=9)
+        (mark, artist), height = self.plate.colored[-1], self.size[1]
+        bar = self.sheet.colorbar(artist, ax=self.axes, pad=0.02, aspect=25)
+        bar.set_label(folded(mark.meaning, 0.75 * height, 9), fontsize=9)
         bar.outline.set(linewidth=0.7, edgecolor="#333333")
-        self._numbers(bar.ax.yaxis, Span(heat.scale, *shades_of(heat).span), max(3, round(1.5 * height)), LEVELS - 1)
+        self._numbers(bar.ax.yaxis, Span(mark.scale, *shades_of(mark).span), max(3, round(1.5 * height)), LEVELS - 1)
 
     def _ticks(self) -> None:
         width, height = self.size
@@ -278,7 +275,7 @@ class _Drawing:
             text = printable(mark.label)
             if not mark.vertical:
                 # Beside the axes, unless the color bar is there.
-                inside = margin_of(self.figure.marks) == 0
+                inside = bool(self.plate.colored)
                 label = self.axes.annotate(
                     text,
                     (1, at),
