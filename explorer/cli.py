@@ -4,7 +4,8 @@ import argparse
 import io
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -13,9 +14,11 @@ from explorer import VERSION
 if TYPE_CHECKING:
     from explorer.session import Session
     from kernels import pipeline
-    from kernels.optimize import Progress
     from kernels.samplers import Sampler
 
+Command = Callable[[list[str]], int]
+# Of the line that tells of progress.
+_WIDTH = 40
 DESCRIPTION = """\
 Exact error of diffusion and flow samplers on Gaussian data.
 
@@ -57,6 +60,38 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+
+
+def _interruptible(sentence: str) -> Callable[[Command], Command]:
+    """Makes a command end with a sentence, and the status of what was interrupted, when a person presses Ctrl-C."""
+
+    def made(command: Command) -> Command:
+        def run(arguments: list[str]) -> int:
+            try:
+                return command(arguments)
+            except KeyboardInterrupt:
+                print(f"wasserscope: {sentence}", file=sys.stderr)
+                return 130
+
+        return run
+
+    return made
+
+
+@contextmanager
+def _progress_line() -> Generator[Callable[[str], None]]:
+    """Shows texts one in place of the other in a line of the terminal that is gone in the end; in no other stream."""
+    if not sys.stderr.isatty():
+        yield lambda text: None
+        return
+
+    def show(text: str) -> None:
+        print(f"\r{text:{_WIDTH}}", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    finally:
+        print(f"\r{'':{_WIDTH}}\r", end="", file=sys.stderr, flush=True)
 
 
 def read_session(words: Sequence[str]) -> "Session":
@@ -105,15 +140,8 @@ def _run(arguments: list[str]) -> int:
     return 0
 
 
+@_interruptible("stopped; nothing was written.")
 def _optimize(arguments: list[str]) -> int:
-    try:
-        return _improve(arguments)
-    except KeyboardInterrupt:
-        print("wasserscope: stopped; nothing was written.", file=sys.stderr)
-        return 130
-
-
-def _improve(arguments: list[str]) -> int:
     parser = _parser("optimize", "Find the noise levels and the stochasticity of least error, and print them.")
     parser.add_argument("words", nargs="*", metavar="SESSION | path=value", help="a session file, then assignments")
     parser.add_argument("--over", help="grid, stochasticity or both; both where the sampler has a stochasticity")
@@ -151,13 +179,8 @@ def _improve(arguments: list[str]) -> int:
     )
     if chosen.export is not None:
         check(chosen.export, experiment)
-    if not sys.stderr.isatty():
-        found = optimize(experiment, request)
-    else:
-        try:
-            found = optimize(experiment, request, _tell)
-        finally:
-            print(f"\r{'':{_WIDTH}}\r", end="", file=sys.stderr, flush=True)
+    with _progress_line() as show:
+        found = optimize(experiment, request, lambda told: show(f"{told.fraction:4.0%}, least so far {told.value:.6g}"))
     if chosen.export is not None:
         written(found, chosen.export)
     print(json.dumps(as_dict(found), ensure_ascii=False) if chosen.json else as_text(found))
@@ -166,29 +189,14 @@ def _improve(arguments: list[str]) -> int:
     return 0
 
 
-_WIDTH = 40
-
-
-def _tell(progress: "Progress") -> None:
-    line = f"{progress.fraction:4.0%}, least so far {progress.value:.6g}"
-    print(f"\r{line:{_WIDTH}}", end="", file=sys.stderr, flush=True)
-
-
 def _is_variable(sampler: "Sampler") -> bool:
     from kernels.samplers import DDIM, ExponentialIntegrator, ReverseEuler
 
     return isinstance(sampler, ReverseEuler | ExponentialIntegrator | DDIM)
 
 
+@_interruptible("stopped.")
 def _replicate(arguments: list[str]) -> int:
-    try:
-        return _rerun(arguments)
-    except KeyboardInterrupt:
-        print("wasserscope: stopped.", file=sys.stderr)
-        return 130
-
-
-def _rerun(arguments: list[str]) -> int:
     parser = _parser(
         "replicate", "Learn a score from samples and sample with it, many times over; print the mean error."
     )
@@ -208,20 +216,16 @@ def _rerun(arguments: list[str]) -> int:
     from kernels.pipeline import replicate
 
     torch.set_num_threads(1)
-    is_watched = sys.stderr.isatty()
     begin = time.perf_counter()
-    try:
+    with _progress_line() as show:
         found = replicate(
             experiment,
             chosen.replicas,
             seed=chosen.seed,
-            watch=_tell_replicas if is_watched else lambda progress: None,
+            watch=lambda progress: show(_replicas_told(progress)),
             device=chosen.device,
             workers=min(os.cpu_count() or 1, 64),
         )
-    finally:
-        if is_watched:
-            print(f"\r{'':{_WIDTH}}\r", end="", file=sys.stderr, flush=True)
     seconds = time.perf_counter() - begin
 
     from kernels.analyses.learning import learning
@@ -248,20 +252,13 @@ def _rerun(arguments: list[str]) -> int:
     return 0
 
 
-def _tell_replicas(progress: "pipeline.Progress") -> None:
+def _replicas_told(progress: "pipeline.Progress") -> str:
     mean = f", mean so far {float(progress.values.mean()):.6g}" if len(progress.values) else ""
-    print(f"\r{f'{progress.fraction:4.0%}{mean}':{_WIDTH}}", end="", file=sys.stderr, flush=True)
+    return f"{progress.fraction:4.0%}{mean}"
 
 
+@_interruptible("stopped.")
 def _sample(arguments: list[str]) -> int:
-    try:
-        return _carry(arguments)
-    except KeyboardInterrupt:
-        print("wasserscope: stopped.", file=sys.stderr)
-        return 130
-
-
-def _carry(arguments: list[str]) -> int:
     parser = _parser(
         "sample", "Run the sampler on a cloud of particles, and measure its distances to data of the same number."
     )
@@ -292,32 +289,16 @@ def _carry(arguments: list[str]) -> int:
     given = {name: getattr(chosen, name) for name in ("particles", "seed", "dtype", "device")}
     sampling = sampling_of({name: text for name, text in given.items() if text is not None})
     order = Order(experiment, sampling, chosen.out, chosen.weights, chosen.moments_only)
-    if not sys.stderr.isatty():
-        found = fulfill(order)
-    else:
-        try:
-            found = fulfill(order, _tell_share)
-        finally:
-            print(f"\r{'':{_WIDTH}}\r", end="", file=sys.stderr, flush=True)
+    with _progress_line() as show:
+        found = fulfill(order, lambda what, share: show(f"{share:4.0%} {what}"))
     print(json.dumps(as_dict(found), ensure_ascii=False) if chosen.json else as_text(found))
     if chosen.out is not None and not chosen.json:
         print(f"\nwrote {chosen.out}")
     return 0
 
 
-def _tell_share(what: str, share: float) -> None:
-    print(f"\r{f'{share:4.0%} {what}':{_WIDTH}}", end="", file=sys.stderr, flush=True)
-
-
+@_interruptible("stopped; nothing was written.")
 def _transport(arguments: list[str]) -> int:
-    try:
-        return _couple(arguments)
-    except KeyboardInterrupt:
-        print("wasserscope: stopped; nothing was written.", file=sys.stderr)
-        return 130
-
-
-def _couple(arguments: list[str]) -> int:
     parser = _parser(
         "transport", "Couple two clouds of points, files with one point per row, by entropic optimal transport."
     )
@@ -329,6 +310,7 @@ def _couple(arguments: list[str]) -> int:
     parser.add_argument("--solver", metavar="NAME", help="Sinkhorn if not given")
     parser.add_argument("--power", default="2", help="of the distance, whose power is the cost; 2 if not given")
     parser.add_argument("--tolerance", help="marginal error at which to stop; 1e-6 if not given")
+    parser.add_argument("--device", help="of the solver Sinkhorn: cpu (the default) or cuda")
     parser.add_argument("--divergence", action="store_true", help="also the Sinkhorn divergence")
     parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.add_argument(
@@ -350,7 +332,7 @@ def _couple(arguments: list[str]) -> int:
     from explorer.transporting import Order, as_dict, as_text, fulfill, positive, solver_of
 
     torch.set_num_threads(1)
-    options = {"solver": chosen.solver, "solver.tolerance": chosen.tolerance}
+    options = {"solver": chosen.solver, "solver.tolerance": chosen.tolerance, "solver.device": chosen.device}
     pairs = [(path, text) for path, text in options.items() if text is not None]
     pairs += [(path.strip(), text) for path, _, text in (word.partition("=") for word in chosen.words if "=" in word)]
     if chosen.epsilon is not None:
@@ -370,13 +352,8 @@ def _couple(arguments: list[str]) -> int:
         out=None if chosen.out is None else Path(chosen.out),
         command=shlex.join(["wasserscope", "transport", *arguments]),
     )
-    if not sys.stderr.isatty():
-        found = fulfill(order)
-    else:
-        try:
-            found = fulfill(order, _tell_share)
-        finally:
-            print(f"\r{'':{_WIDTH}}\r", end="", file=sys.stderr, flush=True)
+    with _progress_line() as show:
+        found = fulfill(order, lambda what, share: show(f"{share:4.0%} {what}"))
     print(json.dumps(as_dict(found), ensure_ascii=False) if chosen.json else as_text(found))
     if chosen.out is not None and not chosen.json:
         print(f"\nwrote potentials, map, report and convergence into {chosen.out}")
@@ -421,7 +398,7 @@ def _window(arguments: list[str]) -> int:
     return open_window(chosen.words, chosen.smoke)
 
 
-COMMANDS: dict[str, Callable[[list[str]], int]] = {
+COMMANDS: dict[str, Command] = {
     "run": _run,
     "optimize": _optimize,
     "replicate": _replicate,

@@ -82,11 +82,11 @@ class Commands:
             ),
             Action("Measure &beyond Gauss", "&Run", self.measure_beyond, "Ctrl+B", "Does Gaussian theory hold here?"),
             Action("&Train the network", "&Run", self.train, "Ctrl+T", "Learn the score from points of the data"),
-            Action("Stop", "&Run", window.jobs.stop, "Ctrl+.", "End the search, table, export or measurement"),
+            Action("Stop", "&Run", window.chores.jobs.stop, "Ctrl+.", "End the search, table, export or measurement"),
             *(self._preset(title, path) for title, path in sessions()),
             Action("Fit", "&View", self._fit, "A", "Show all data of the plot under the mouse"),
             Action("Maximize plot", "&View", self._maximize, "F11"),
-            *(Action(f"Tab {title}", "&View", partial(self._tab, k), f"Ctrl+{k + 1}") for k, title in self._titles()),
+            *(Action(f"Tab {title}", "&View", partial(self._tab, k), _key(k)) for k, title in self._titles()),
             Action("Dark colors", "&View", lambda: window.set_dark(not window.is_dark), "Ctrl+Alt+D"),
             Action("Larger text", "&View", partial(self._scale_text, 1), "Ctrl++"),
             Action("Smaller text", "&View", partial(self._scale_text, -1), "Ctrl+-"),
@@ -161,7 +161,7 @@ class Commands:
         untrained = isinstance(session.experiment.score, Network) and not is_trained(session.experiment)
         if untrained and weights.is_file():
             work = partial(read_network, session.experiment, weights)
-            self._window.run_job(f"reading {weights.name}", work, partial(self._use_network, session.experiment))
+            self._window.chores.run(f"reading {weights.name}", work, partial(self._use_network, session.experiment))
         return True
 
     def _use_network(self, experiment: Experiment, trained: Trained) -> None:
@@ -188,7 +188,7 @@ class Commands:
         if path.suffix.lower() == ".toml":
             self.open(path)
             return
-        self._window.run_job(f"reading {path.name}", partial(_read, path), self._use_spectrum)
+        self._window.chores.run(f"reading {path.name}", partial(_read, path), self._use_spectrum)
 
     def _use_spectrum(self, spectrum: Spectrum) -> None:
         self._window.edit(experiment=with_kind(self._session.experiment, "spectrum", spectrum))
@@ -242,9 +242,9 @@ class Commands:
 
     def replicate(self) -> None:
         """Run learning and sampling many times over, at values of the number swept."""
-        window = self._window
-        if not window.is_measuring:
-            window.begin_measuring(partial(_measure, self._session, window.jobs.tell, window.measured.emit))
+        chores = self._window.chores
+        if not chores.is_measuring:
+            chores.begin_measuring(partial(_measure, self._session, chores.jobs.tell, chores.measured.emit))
 
     def measure(self) -> None:
         """Measure all distances of the particles to the data."""
@@ -259,16 +259,15 @@ class Commands:
         self._sample(_measure_beyond)
 
     def _sample(self, how: "Measuring") -> None:
-        window = self._window
-        if not window.is_working:
-            window.begin_sampling(partial(how, self._session, window.jobs.tell, window.sampled.emit))
+        chores = self._window.chores
+        if not chores.is_working:
+            chores.begin_sampling(partial(how, self._session, chores.jobs.tell, chores.sampled.emit))
 
     def train(self) -> None:
         """Train the network of the present experiment."""
-        window = self._window
-        if not window.is_working:
-            work = partial(_train, self._session, window.jobs.tell, window.trained.emit)
-            window.begin_training(work)
+        chores = self._window.chores
+        if not chores.is_working:
+            chores.begin_training(partial(_train, self._session, chores.jobs.tell, chores.trained.emit))
 
     # ------------------------------------------------------------------------------------------- exports
 
@@ -276,7 +275,7 @@ class Commands:
         """Write one plot as it is shown; the suffix chooses the format."""
         canvas = self._window.tabs.canvas(name)
         work = partial(save, canvas.figure, path, self._metadata(), canvas.hidden)
-        self._window.run_job(f"export of {path.name}", work, lambda _none: self._window.say(f"Exported {path}."))
+        self._window.chores.run(f"export of {path.name}", work, lambda _none: self._window.say(f"Exported {path}."))
 
     def copy_plot(self, name: str = "") -> None:
         """Put picture, values and drawing of a plot on the clipboard."""
@@ -292,7 +291,7 @@ class Commands:
             self._clipboard(lambda board: board.setMimeData(data))
             self._window.say("Copied the plot: its picture, its drawing and its values.")
 
-        self._window.run_job("copy of the plot", work, put)
+        self._window.chores.run("copy of the plot", work, put)
 
     def for_plot(self, tabs: Any, name: str) -> list[QAction]:
         """The context menu of one plot."""
@@ -313,7 +312,7 @@ class Commands:
         """Write report, tables, session and all plots."""
         work = partial(write_all, self._session, folder)
         said = f"Wrote report, tables and all plots into {folder}."
-        self._window.run_job(f"export into {folder.name}", work, lambda _paths: self._window.say(said))
+        self._window.chores.run(f"export into {folder.name}", work, lambda _paths: self._window.say(said))
 
     def _metadata(self) -> dict[str, str]:
         return metadata(self._session.experiment)
@@ -406,6 +405,11 @@ class Commands:
         box.setText("Every spectrum, observation, process, score, grid, sampler and start with formula and source:")
         box.setDetailedText(as_text(catalog()))
         box.open()
+
+
+def _key(tab: int) -> str:
+    """Digits with Ctrl, and when those are used up, with Alt besides."""
+    return f"Ctrl+{tab + 1}" if tab < 9 else f"Ctrl+Alt+{tab - 8}"
 
 
 def _read(path: Path) -> Spectrum:

@@ -2,7 +2,7 @@
 
 import torch
 
-from explorer import copying, export, panels, recovery, reporting, session
+from explorer import copying, coupled, export, panels, recovery, reporting, session
 from explorer.commands import Commands
 from explorer.form import Form
 from explorer.plots import PLOTS
@@ -21,6 +21,7 @@ __all__ = [
     "ablation",
     "clouds",
     "copying",
+    "coupled",
     "experiment",
     "export",
     "optimize",

@@ -127,7 +127,8 @@ class Form(QWidget):
             row.set_slope(slopes.get(path))
 
     def stand_alone(self) -> None:
-        """For a form of a few rows, seen whole: no filter, and nothing to scroll."""
+        """For a form of a few rows, seen whole: no filter, nothing to scroll, and no number that could be swept."""
+        self._hub.sweeps = False
         self._search.hide()
         self._alone = True
         content, layout = self._scroll.takeWidget(), self.layout()

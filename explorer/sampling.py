@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from explorer.files import WriteError, write_atomically
-from kernels.analyses.clouds import data_points
 from kernels.analyses.holding import predicted
 from kernels.analyses.trainings import keep, train_for
 from kernels.distances import DISTANCES, Estimate, by_mode_to, measure_all, modewise
@@ -25,7 +24,7 @@ from kernels.experiment import Experiment, to_dict
 from kernels.gaussian import Gaussian
 from kernels.observations import Unobserved
 from kernels.param import declarations, described
-from kernels.particles import Moments, Sampling, has_law, moments, sample
+from kernels.particles import Moments, Sampling, data_points, has_law, moments, sample
 from kernels.particles.sampling import DTYPES
 from kernels.report import report
 from kernels.scores import Network, Trained

@@ -13,9 +13,10 @@ from explorer.files import write_atomically, write_together
 from explorer.marks import Style, identity
 from kernels.analyses.trainings import is_trained, trained_for
 from kernels.distances import DISTANCES
-from kernels.experiment import Experiment, carried, component_from_dict, from_dict, to_dict
+from kernels.experiment import Experiment, carried, component_from_dict, from_dict, read_component, to_dict
 from kernels.grids import TimeGrid
-from kernels.param import Component, declarations, leaves, nearest_first
+from kernels.pairs import Transport
+from kernels.param import Component, declarations, leaves
 from kernels.param import Path as PathDeclaration
 from kernels.particles import Sampling
 from kernels.samplers import Sampler
@@ -67,6 +68,7 @@ class Session:
     on any experiments; `training` is the place in the training of the score, from its first step, 0, to its last, 1.
     `sampling` says which cloud is made, `looked_at` are the ranks, from 1, of the two modes of it that are drawn,
     `moment` is the place on its way from noise, 0, to data, 1, and `sampled` is what was measured on clouds.
+    `transport` says which two clouds are coupled, and how.
     """
 
     experiment: Experiment = dataclasses.field(default_factory=Experiment)
@@ -83,6 +85,7 @@ class Session:
     looked_at: tuple[int, int] = (1, 2)
     moment: float = 1.0
     sampled: tuple[Sampled, ...] = ()
+    transport: Transport = dataclasses.field(default_factory=Transport)
 
 
 @dataclass(frozen=True)
@@ -200,21 +203,22 @@ def to_text(session: Session, *, digests: bool = True) -> str:
             {**vars(part), "experiment": to_dict(part.experiment), "sampling": _plain(part.sampling)}
             for part in session.sampled
         ],
+        "transport": _plain(session.transport),
         "files": _digests(session) if digests else {},
     }
     return tomli_w.dumps(data)
 
 
-def _plain(sampling: Sampling) -> dict[str, Any]:
-    """There is but one kind of sampling, which need not be named."""
-    return {name: value for name, value in to_dict(sampling).items() if name != "kind"}
+def _plain(component: Sampling | Transport) -> dict[str, Any]:
+    """There is but one kind of it, which need not be named."""
+    return {name: value for name, value in to_dict(component).items() if name != "kind"}
 
 
 def _digests(session: Session) -> dict[str, str]:
     digests: dict[str, str] = {}
     measured = (part.experiment for part in (*session.measured, *session.sampled))
-    for experiment in (session.experiment, *session.pins, *measured):
-        for _, declaration, value in leaves(experiment):
+    for component in (session.experiment, *session.pins, *measured, session.transport):
+        for _, declaration, value in leaves(component):
             if isinstance(declaration, PathDeclaration) and value and value not in digests:
                 try:
                     digests[value] = content_digest(value)
@@ -260,10 +264,11 @@ def from_text(text: str) -> Session:
         followed=tuple(_whole(value) for value in _list(data, "followed")),
         measured=tuple(_measured(part) for part in _list(data, "measured")),
         training=_share("training", data.get("training", Session.training)),
-        sampling=_sampling(data.get("sampling", {})),
+        sampling=read_component(Sampling, data.get("sampling", {}), "sampling"),
         looked_at=_looked_at(data.get("looked_at", list(Session.looked_at))),
         moment=_share("moment", data.get("moment", Session.moment)),
         sampled=tuple(_sampled(part) for part in _list(data, "sampled")),
+        transport=read_component(Transport, data.get("transport", {}), "transport"),
     )
 
 
@@ -297,16 +302,6 @@ def _looked_at(value: Any) -> tuple[int, int]:
     if len(ranks) != 2 or not all(type(rank) is int and 1 <= rank < 2**31 for rank in ranks):
         raise ValueError(f"looked_at must be the ranks of two modes, counted from 1, got {value!r}.")
     return ranks[0], ranks[1]
-
-
-def _sampling(value: Any) -> Sampling:
-    if not isinstance(value, dict):
-        raise ValueError(f"sampling must be a table of names and values, got {value!r}.")
-    known, values = declarations(Sampling), cast(dict[str, Any], value)
-    for name in values:
-        if name not in known:
-            raise ValueError(f"sampling has no parameter {name!r}; known are {nearest_first(name, known)}.")
-    return Sampling(**values)
 
 
 def _measured(data: Any) -> Measured:
@@ -348,7 +343,7 @@ def _sampled(data: Any) -> Sampled:
         numbers[name] = float(value)
     return Sampled(
         experiment=from_dict(values["experiment"]),
-        sampling=_sampling(values["sampling"]),
+        sampling=read_component(Sampling, values["sampling"], "sampling"),
         distance=values["distance"],
         **numbers,
     )

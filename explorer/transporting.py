@@ -20,30 +20,25 @@ from torch import Tensor
 import explorer
 from explorer.export import EXPERIMENT, Cell, table_csv, to_pdf, to_svg
 from explorer.files import write_together
-from explorer.marks import Axis, Curve, Figure, Floats, Line, Log, Mark, identity
+from explorer.marks import Figure
+from explorer.plots.iterations import ADVICE, ERRORS, Reference, bound, figure
+from kernels.analyses.coupled import first_gap
 from kernels.arithmetic import evaluate
 from kernels.param import POSITIVE, Component, declarations, described, nearest_first
 from kernels.spectra.files import ARRAYS, file_stamp, read_arrays, the_array
 from kernels.transport import (
     SOLVERS,
-    AnnealedSinkhorn,
     Coupling,
     Divergence,
     EntropicCoupling,
     LowRankCoupling,
-    LowRankSinkhorn,
-    OnlineSinkhorn,
-    Potentials,
     Progress,
     Sinkhorn,
     Solution,
     Solver,
-    Status,
     TransportProblem,
     UnbalancedCoupling,
-    UnbalancedSinkhorn,
     equal_weights,
-    error_bound,
     own_transport,
     sinkhorn_divergence,
     weighted_problem,
@@ -59,21 +54,6 @@ FEW = 16
 _COPIES = 6
 _FREE = 0.9
 _FILES = "a .npy, .npz, .csv or .txt file"
-# What the solvers' histories are of, and where the error at which they end is another one.
-_ERRORS: dict[type[Solver], str] = {
-    Sinkhorn: "marginal error (L1)",
-    AnnealedSinkhorn: "marginal error (L1)",
-    UnbalancedSinkhorn: "distance of the marginals from where the potentials want them, as a share of the mass",
-    LowRankSinkhorn: "what the cost fell by in ten iterations, as a share of it",
-    OnlineSinkhorn: "marginal error (L1)",
-}
-_ADVICE = {
-    Status.CONVERGED: "",
-    Status.FLOOR: "rounding lets the error fall no further; choose a larger tolerance",
-    Status.STALLED: "the error no longer falls; choose a larger epsilon",
-    Status.UNFINISHED: "all iterations were used; raise solver.most_iterations",
-    Status.DIVERGED: "potentials are no longer finite; choose a larger epsilon",
-}
 
 
 @dataclass(frozen=True)
@@ -161,6 +141,8 @@ def solver_of(assignments: Sequence[tuple[str, str]]) -> Solver:
     known, name = {kind.__name__: kind for kind in SOLVERS}, words.get("solver", Sinkhorn.__name__)
     if name not in known:
         raise ValueError(f"solver must be one of {nearest_first(name, known)}, got {name!r}.")
+    if "device" not in declarations(known[name]) and words.pop("solver.device", "cpu") != "cpu":
+        raise ValueError(f"{name} runs on the processor; choose device cpu, or the solver Sinkhorn.")
     return _assigned(known[name](tolerance=TOLERANCE), _below(words, "solver"))
 
 
@@ -319,7 +301,7 @@ def fulfill(order: Order, watch: Watch = lambda what, share: None) -> Outcome:
     """
     problem = prepared(order)
     solution = order.solver.solve(problem, watch=_heard(watch))
-    coupling, divergence, first_gap = solution.coupling, None, math.nan
+    coupling, divergence, gap = solution.coupling, None, math.nan
     if order.divergence:
         assert isinstance(coupling, EntropicCoupling), "other solvers are refused"
         tolerance = order.solver.tolerance
@@ -328,12 +310,12 @@ def fulfill(order: Order, watch: Watch = lambda what, share: None) -> Outcome:
         reached = solution.converged and max(own_a.error, own_b.error) <= tolerance
         divergence = Divergence(coupling, own_a, own_b, reached)
     watch("measuring", 0.0)
-    _ = coupling.measures
+    coupling.measure(lambda share: watch("measuring", share))
     if order.out is not None and isinstance(order.solver, Sinkhorn) and isinstance(coupling, EntropicCoupling):
         watch("bounding the error", 0.0)
         # Found to the tolerance, the dual value is the largest to second order in it, and two looks are spared.
-        first_gap = _first_gap(coupling, 0.0 if solution.converged else coupling.dual_gap)
-    found = Outcome(order, problem, solution, divergence, first_gap)
+        gap = first_gap(coupling, 0.0 if solution.converged else coupling.dual_gap)
+    found = Outcome(order, problem, solution, divergence, gap)
     if order.out is not None:
         watch("writing", 0.0)
         _write(found, order.out)
@@ -345,15 +327,6 @@ def _heard(watch: Watch, what: str = "") -> Hearing:
         watch(what or f"iteration {progress.iterations}, error {progress.error:.1e}", progress.fraction)
 
     return hear
-
-
-def _first_gap(coupling: EntropicCoupling, lacking: float) -> float:
-    """What the dual value lacks after one plain iteration from zero, if that of the coupling lacks so much."""
-    problem = coupling.problem
-    zero = Potentials(torch.zeros_like(problem.weights_a), torch.zeros_like(problem.weights_b))
-    # So small a tolerance asks for 64 bits.
-    once = Sinkhorn(memory=0, most_iterations=1, tolerance=1e-12, storage="streamed").solve(problem, zero)
-    return max(0.0, coupling.dual_value + lacking - float(once.history.duals[0]))
 
 
 def as_dict(outcome: Outcome) -> dict[str, Any]:
@@ -387,7 +360,7 @@ def as_text(outcome: Outcome) -> str:
     (n, m), (rows, columns) = found["points"], found["marginal_error"]
     share = f"{found['relative_epsilon']:.4g} of the mean cost {found['mean_cost']:.6g}"
     share = share if found["mean_cost"] > 0 else "every cost is 0"
-    advice = _ADVICE[outcome.solution.status]
+    advice = ADVICE[outcome.solution.status]
     lines = [
         _line("from", f"{order.cloud_a}, {n} points in {found['dimension']} dimensions"),
         _line("to", f"{order.cloud_b}, {m} points"),
@@ -468,43 +441,19 @@ def _metadata(outcome: Outcome) -> dict[str, str]:
     }
 
 
-def _bound(outcome: Outcome) -> Floats | None:
-    """The bound of the plain iteration, by iteration, where there is one."""
-    if math.isnan(outcome.first_gap):
-        return None
-    steps = torch.arange(1, len(outcome.solution.history.errors) + 1, dtype=torch.float64)
-    return error_bound(outcome.first_gap, outcome.problem.epsilon, steps).numpy()
-
-
 def convergence(outcome: Outcome) -> Figure:
     """The error after each iteration, and what that of the plain algorithm at this epsilon cannot exceed."""
-    history, bound = outcome.solution.history, _bound(outcome)
-    errors, epsilons = history.errors.numpy(), history.epsilons.numpy()
-    steps = np.arange(1.0, len(errors) + 1)
-    marks: list[Mark] = [Curve("error", steps, errors, identity(0))]
-    if bound is not None:
-        marks.append(Curve("bound of the plain algorithm", steps, bound, identity(1)))
-        arrived = int(np.argmax(epsilons == epsilons[-1])) + 1
-        if arrived > 1:
-            marks.append(Line("from here on at this ε", float(arrived), vertical=True))
-    marks.append(Line("tolerance", outcome.order.solver.tolerance, vertical=False))
-    kind, status = type(outcome.order.solver), outcome.solution.status
-    return Figure(
-        f"{kind.__name__}: {status} after {outcome.solution.iterations} iterations",
-        Axis("iteration", Log()),
-        Axis(_ERRORS[kind], Log()),
-        tuple(marks),
-        note=_ADVICE[status],
-    )
+    return figure(outcome.order.solver, outcome.solution, Reference(outcome.first_gap))
 
 
 def _curve(outcome: Outcome, said: Mapping[str, str]) -> bytes:
     """A line per iteration; cells are empty where nothing is known."""
-    history, bound = outcome.solution.history, _bound(outcome)
-    bounds: list[float] | list[None] = [None] * len(history.errors) if bound is None else bound.tolist()
-    columns = (history.errors.tolist(), bounds, history.duals.tolist(), history.epsilons.tolist())
+    history = outcome.solution.history
+    bounds = bound(Reference(outcome.first_gap), outcome.problem.epsilon, len(history.errors))
+    known: list[float] | list[None] = [None] * len(history.errors) if bounds is None else bounds.tolist()
+    columns = (history.errors.tolist(), known, history.duals.tolist(), history.epsilons.tolist())
     rows: list[list[Cell]] = [[k, *values] for k, values in enumerate(zip(*columns, strict=True), 1)]
-    about = {"error": _ERRORS[type(outcome.order.solver)], **said}
+    about = {"error": ERRORS[type(outcome.order.solver)], **said}
     # A path may hold a line break, which must not end the comment.
     lines = [f"# {key}: {line}\n" for key, value in about.items() for line in value.splitlines()]
     return ("".join(lines) + table_csv(("iteration", "error", "bound", "dual", "epsilon"), rows)).encode()

@@ -17,7 +17,8 @@ from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PyQt6.QtWidgets import QApplication, QDockWidget, QLabel, QMainWindow, QScrollArea, QWidget
 
 from explorer.actions import Palette, install
-from explorer.compute import Answer, ComputeService, Failure, Request, StoppedError, Task
+from explorer.chores import IMPROVE, TABLE, Chores
+from explorer.compute import Answer, ComputeService, Failure, Request, Task
 from explorer.store import Store
 from explorer.style import apply_theme
 
@@ -25,21 +26,13 @@ AUTOSAVE_MS = 15_000
 ANSWER_PATIENCE_MS = 250
 # Arrows while a slider moves: often enough to see one turn, seldom enough not to slow the plots down.
 HINTS_EVERY_MS = 200
-DOCK_WIDTHS = (330, 270)
+DOCK_WIDTHS = (330, 300)
 DOCK_HEIGHT = 220
 HEADLINE_GAP = 12
 
 HINTS = "sensitivity"
-REPLICAS = "measurement"
-CLOUDS = "measurement on particles"
-TRAINING = "training"
-# Work that follows the person: more particles for the plots, once all else rests.
-MORE = "particles"
-REST_MS = 300
-# What tells of its progress in the status bar, where the short work of plots would hide it.
-LONG = (REPLICAS, CLOUDS, TRAINING, MORE)
-
-Job = tuple[str, Callable[[Any], object]]
+# What the panel of transport tells, beside what its plots show.
+TRANSPORT, TRANSPORT_TABS = "transport", ("Transport", "Estimates")
 
 
 class Window(QMainWindow):
@@ -48,12 +41,6 @@ class Window(QMainWindow):
     first_painted = pyqtSignal()
     ready = pyqtSignal()
     """Every plot that is seen shows the present session."""
-    measured = pyqtSignal(object)
-    """A mean over replicas, told by the thread that measures as soon as it is known."""
-    sampled = pyqtSignal(object)
-    """A distance of particles to the data, in the same way."""
-    trained = pyqtSignal()
-    """The loss of the network that is trained is known further."""
 
     def __init__(self, smoke: str = "") -> None:
         super().__init__()
@@ -64,14 +51,6 @@ class Window(QMainWindow):
         self._failures: list[str] = []
         self._just_said = False
         self._before_drag: object = None
-        # Measured and shown, but not yet part of the session: a whole measurement is one step of the history.
-        self._live: tuple[object, ...] = ()
-        self._live_sampled: tuple[object, ...] = ()
-        self._measuring = False
-        # The work on particles that is done or waits; and the cloud that plots want to be whole, by what it is of.
-        self._working = ""
-        self._cloud: object = None
-        self._job = ""
         # What the plots were last asked, and what they have answered.
         self._asked: Request | None = None
         self._rested: Request | None = None
@@ -109,7 +88,7 @@ class Window(QMainWindow):
         engine, panels = self._engine, self._engine.panels
         self.store = Store(session, self)
         # Answers to a moving slider must not wait behind a table or an export.
-        self.compute, self.jobs = ComputeService(self), ComputeService(self)
+        self.compute, self.chores = ComputeService(self), Chores(self)
         # What each file holds, None standing for no file; and the file of sessions next to which another was opened.
         self._contents: dict[Path | None, object] = {None: session}
         self._homes: dict[object, Path | None] = {}
@@ -118,6 +97,7 @@ class Window(QMainWindow):
         self.sweep_bar, self.modes_bar, self.log = panels.SweepBar(), panels.ModesBar(), panels.LogPanel()
         self.improve, self.training_bar = panels.ImprovePanel(), panels.TrainingBar()
         self.cloud_bar, self.beyond_bar = panels.CloudBar(), panels.BeyondBar()
+        self.transport, self.axes_bar = panels.TransportPanel(), panels.AxesBar()
         self._log_handler = panels.LogHandler(self.log)
         logging.getLogger().addHandler(self._log_handler)
         self._commands = engine.Commands(self)
@@ -127,6 +107,7 @@ class Window(QMainWindow):
             "Learning": self.training_bar,
             "Cloud": self.cloud_bar,
             "Beyond Gauss": self.beyond_bar,
+            "Transport": self.axes_bar,
         }
         self.tabs = engine.Tabs(self._commands.for_plot, above)
         self.setCentralWidget(self.tabs)
@@ -135,9 +116,11 @@ class Window(QMainWindow):
         compare = self._dock("Compare", right, _Scrolled(self.compare))
         pins = self._dock("Pins", right, _Scrolled(self.pins))
         improve = self._dock("Improve", right, _Scrolled(self.improve))
+        transport = self._dock("Transport", right, _Scrolled(self.transport))
         table, log = self._dock("Ablation table", below, self.ablation), self._dock("Log", below, self.log)
         self.tabifyDockWidget(compare, pins)
         self.tabifyDockWidget(pins, improve)
+        self.tabifyDockWidget(improve, transport)
         self.tabifyDockWidget(table, log)
         compare.raise_()
         self.docks = {
@@ -145,6 +128,7 @@ class Window(QMainWindow):
             "Compare": compare,
             "Pins": pins,
             "Improve": improve,
+            "Transport": transport,
             "Ablation table": table,
             "Log": log,
         }
@@ -152,7 +136,7 @@ class Window(QMainWindow):
         self._commands.add_docks(self.docks)
         self._connect()
         # What is added to a window that is already shown stays hidden until told.
-        for dock in (compare, pins, improve):
+        for dock in (compare, pins, improve, transport):
             dock.show()
         for dock in (table, log):
             dock.hide()
@@ -165,10 +149,6 @@ class Window(QMainWindow):
         self._hints_pause.setSingleShot(True)
         self._hints_pause.setInterval(HINTS_EVERY_MS)
         self._hints_pause.timeout.connect(self._ask_hints)
-        self._cloud_rest = QTimer(self)
-        self._cloud_rest.setSingleShot(True)
-        self._cloud_rest.setInterval(REST_MS)
-        self._cloud_rest.timeout.connect(self._carry_more)
         self._autosave = QTimer(self)
         self._autosave.timeout.connect(self._keep)
         self._autosave.start(AUTOSAVE_MS)
@@ -197,30 +177,28 @@ class Window(QMainWindow):
         self.tabs.dragged.connect(self._drag)
         self.ablation.requested.connect(self._tabulate)
         self.improve.requested.connect(self._improve)
-        self.improve.stopped.connect(self.jobs.stop)
+        self.improve.stopped.connect(self.chores.jobs.stop)
         self.improve.accepted.connect(self._take)
         self.training_bar.changed.connect(self._play)
         self.cloud_bar.changed.connect(self._play)
+        self.axes_bar.changed.connect(self.store.set)
+        self.transport.changed.connect(self._play)
+        self.transport.said.connect(self.say)
+        self.transport.stopped.connect(self.chores.jobs.stop)
         for bar, measure in (
             (self.cloud_bar, self._commands.measure),
             (self.beyond_bar, self._commands.measure_beyond),
         ):
             bar.work.measuring_wanted.connect(measure)
             bar.work.training_wanted.connect(self._commands.train)
-            bar.work.stopped.connect(self.jobs.stop)
-        self.sampled.connect(self._show_sampled)
-        self.trained.connect(self._ask)
+            bar.work.stopped.connect(self.chores.jobs.stop)
         self.training_bar.replicas_wanted.connect(self._commands.replicate)
-        self.training_bar.stopped.connect(self.jobs.stop)
-        self.measured.connect(self._show_measured)
-        self.jobs.progressed.connect(self._progress)
+        self.training_bar.stopped.connect(self.chores.jobs.stop)
+        self.chores.told.connect(self._tell_work)
         self.tabs.seen_changed.connect(self._look)
+        self.tabs.currentChanged.connect(self._turn)
         self.tabs.said.connect(self.say)
         self.compute.started.connect(self._begin)
-        self.jobs.started.connect(self._begin_job)
-        self.jobs.answered.connect(self._deliver)
-        self.jobs.failed.connect(self._fail_job)
-        self.jobs.finished.connect(self._rest_job)
         self.compute.answered.connect(self._receive)
         self.compute.failed.connect(self._fail)
         self.compute.finished.connect(self._rest)
@@ -258,22 +236,19 @@ class Window(QMainWindow):
         self._just_said = False
         self.form.set_value(session.experiment)
         bars = (self.sweep_bar, self.modes_bar, self.training_bar, self.cloud_bar, self.beyond_bar)
-        for panel in (self.compare, self.pins, self.ablation, self.improve, *bars):
+        for panel in (self.compare, self.pins, self.ablation, self.improve, self.transport, self.axes_bar, *bars):
             panel.set_value(session)
         self._commands.refresh()
-        self._ask()
+        self.ask()
 
-    def _ask(self) -> None:
+    def ask(self) -> None:
+        """Have the plots that are seen answer the present session, as far as is known by now."""
         session = self.session
-        shown = session
-        if self._live or self._live_sampled:
-            measured, sampled = (*session.measured, *self._live), (*session.sampled, *self._live_sampled)
-            shown = dataclasses.replace(session, measured=measured, sampled=sampled)
-        cloud = session.experiment, session.sampling, session.looked_at
-        if cloud != self._cloud:
-            self._cloud = cloud
-            self._cloud_rest.start()
+        shown = self.chores.with_live(session)
+        self.chores.follow(session)
         tasks = [Task(plot.name, partial(plot.draw, shown)) for plot in self.tabs.ask()]
+        if self.tabs.titles[self.tabs.currentIndex()] in TRANSPORT_TABS:
+            tasks.append(Task(TRANSPORT, partial(self._engine.coupled.told, session)))
         totals = Task("totals", partial(_totals, self._engine, session))
         self._asked = asked = Request(session, (*tasks, totals))
         self.compute.post("preview", asked, patient=True)
@@ -284,9 +259,14 @@ class Window(QMainWindow):
         self._show(self.session)
 
     def _look(self) -> None:
-        self._ask()
-        # Another tab may want all particles.
-        self._cloud_rest.start()
+        self.ask()
+        self.chores.look_again()
+
+    def _turn(self, _index: int) -> None:
+        """The panel that belongs to a tab comes to the front with it."""
+        dock = self.docks["Transport"]
+        if self.tabs.titles[self.tabs.currentIndex()] in TRANSPORT_TABS and not dock.isHidden():
+            dock.raise_()
 
     def _still_waiting(self, asked: Request) -> None:
         if self._built and asked is self._asked and asked is not self._rested:
@@ -295,99 +275,6 @@ class Window(QMainWindow):
     def _play(self, session: object, dragging: bool) -> None:
         self.store.set(session, dragging=dragging)
 
-    @property
-    def is_measuring(self) -> bool:
-        """Whether replicas are being measured, or wait for it."""
-        return self._measuring
-
-    def begin_measuring(self, work: Callable[[], object]) -> None:
-        """Measure beside the window; what `measured` is told is shown at once, and kept at the end."""
-        self._measuring = True
-        self.training_bar.set_busy(True)
-        self.run_job(REPLICAS, work, lambda _none: self._end_measuring())
-
-    def _show_measured(self, one: object) -> None:
-        if self._built:
-            self._live = (*self._live, one)
-            self._ask()
-
-    def _end_measuring(self) -> None:
-        found, self._live, self._measuring = cast(tuple[Any, ...], self._live), (), False
-        self.training_bar.set_busy(False)
-        again = {one.experiment for one in found}
-        kept = [one for one in self.session.measured if one.experiment not in again]
-        self.edit(measured=(*kept, *found))
-        if found:
-            self.say(f"Measured {len(found)} values with {found[0].replicas} replicas each.")
-
-    # ------------------------------------------------------------------------------------------- particles
-
-    @property
-    def is_working(self) -> bool:
-        """Whether particles are measured or a network is trained, or waits for it."""
-        return bool(self._working)
-
-    def begin_sampling(self, work: Callable[[], object]) -> None:
-        """Measure on particles beside the window; what `sampled` is told is shown at once, and kept at the end."""
-        self._begin_work(CLOUDS)
-        self.run_job(CLOUDS, work, lambda _none: self._end_work())
-
-    def begin_training(self, work: Callable[[], object]) -> None:
-        """Train beside the window; what is known of the loss is shown at each `trained`."""
-        self._begin_work(TRAINING)
-        self.run_job(TRAINING, work, self._end_training)
-
-    def _begin_work(self, name: str) -> None:
-        # More particles for the plots give way to it.
-        self._working = name
-        for bar in (self.cloud_bar, self.beyond_bar):
-            bar.work.set_busy(True)
-
-    def _show_sampled(self, one: object) -> None:
-        if self._built:
-            self._live_sampled = (*self._live_sampled, one)
-            self._ask()
-
-    def _end_work(self) -> None:
-        found, self._live_sampled, self._working = cast(tuple[Any, ...], self._live_sampled), (), ""
-        for bar in (self.cloud_bar, self.beyond_bar):
-            bar.work.set_busy(False)
-        if found:
-            again = {(one.experiment, one.sampling, one.distance) for one in found}
-            kept = [one for one in self.session.sampled if (one.experiment, one.sampling, one.distance) not in again]
-            self.edit(sampled=(*kept, *found))
-            self.say(f"Measured {len(found)} values on particles.")
-        else:
-            # What was trained is seen in every plot.
-            self._ask()
-        self._cloud_rest.start()
-
-    def _end_training(self, trained: Any) -> None:
-        self._end_work()
-        self.say(f"Trained the network with {trained.model.iterations} iterations.")
-
-    def _carry_more(self) -> None:
-        """Plots show some of many particles at first; once a person rests, all of them."""
-        wanted, cloud = self.session, self._cloud
-        if not self._built or self._working or self.tabs.titles[self.tabs.currentIndex()] != "Cloud":
-            return
-        clouds, ranks = self._engine.clouds, tuple(rank - 1 for rank in wanted.looked_at)
-        asked = wanted.experiment, wanted.sampling, ranks
-
-        def watch(share: float) -> None:
-            if self._cloud != cloud or self._working:
-                raise StoppedError
-            self.jobs.tell(share, "")
-
-        def work() -> bool:
-            trained = self._engine.trainings.trained_for(wanted.experiment)
-            if clouds.is_complete(*asked, trained):
-                return False
-            clouds.complete(*asked, trained, watch)
-            return True
-
-        self.run_job(MORE, work, lambda more: self._ask() if more else None)
-
     def _tabulate(self, session: Any) -> None:
         self.store.set(session)
         present = session.experiment
@@ -395,7 +282,7 @@ class Window(QMainWindow):
         table = self._engine.ablation.ablation
         work = partial(table, present, samplers, grids, session.stops, session.budgets)
         self.ablation.set_busy(True)
-        self.run_job("ablation table", work, self._tabulated)
+        self.chores.run(TABLE, work, self._tabulated)
 
     def _tabulated(self, table: object) -> None:
         self.ablation.set_busy(False)
@@ -411,9 +298,9 @@ class Window(QMainWindow):
         search = self._engine.optimize.optimize
 
         def watch(progress: Any) -> None:
-            self.jobs.tell(progress.fraction, f"error so far {progress.value:.4g}")
+            self.chores.jobs.tell(progress.fraction, f"error so far {progress.value:.4g}")
 
-        self.run_job("improve", partial(search, session.experiment, request, watch), self.improve.show_result)
+        self.chores.run(IMPROVE, partial(search, session.experiment, request, watch), self.improve.show_result)
 
     def _take(self, experiment: object) -> None:
         self.edit(experiment=experiment)
@@ -441,52 +328,11 @@ class Window(QMainWindow):
             session = self.session
         self.store.set(session, dragging=dragging)
 
-    def run_job(self, name: str, work: Callable[[], object], deliver: Callable[[Any], object]) -> None:
-        """Do longer work beside the window; `deliver` takes its result, a failure is told."""
-        # The function travels with the question: the same job may be asked for again before it has been answered.
-        self.jobs.post(name, Request((name, deliver), (Task(name, work),)))
-
-    def _deliver(self, answer: Answer) -> None:
-        _name, deliver = cast(Job, answer.question)
-        deliver(answer.result)
-
-    def _fail_job(self, failure: Failure) -> None:
-        if failure.name == "ablation table":
-            self.ablation.set_busy(False)
-        if failure.name == "improve":
-            self.improve.end(failure.sentence)
-        if failure.name == REPLICAS:
-            self._end_measuring()
-        if failure.name in (CLOUDS, TRAINING):
-            self._end_work()
-        if failure.name == MORE and failure.expected:
-            # The plots show fewer particles, or have told what is wrong.
-            self._state.clear()
-            return
-        self.say(failure.sentence)
-
-    def _rest_job(self, request: Request, seconds: float) -> None:
-        name, _deliver = cast(Job, request.question)
-        self._job = ""
-        if name != MORE:
-            self._state.setText(f"{name}: {seconds:.1f} s on CPU")
-
-    def _begin_job(self, names: str) -> None:
-        self._job = names
-        if names != MORE:
-            self._begin(names)
-
-    def _progress(self, fraction: float, text: str) -> None:
-        if self._job == "improve":
-            self.improve.set_progress(fraction, text)
-            return
-        if self._job in (CLOUDS, TRAINING):
-            for bar in (self.cloud_bar, self.beyond_bar):
-                bar.work.set_progress(fraction, text)
-        self._state.setText(f"{self._job}: {100 * fraction:.0f} %{', ' if text else ''}{text}")
+    def _tell_work(self, text: str) -> None:
+        self._state.setText(_shortened(text, 60))
 
     def _begin(self, names: str) -> None:
-        if names == HINTS or (self._job in LONG and names not in LONG):
+        if names == HINTS or self.chores.has_long_work:
             return
         self._state.setText(f"computing {_shortened(names, 48)}")
 
@@ -494,6 +340,8 @@ class Window(QMainWindow):
         if answer.name == HINTS:
             if answer.question == (HINTS, self.session):
                 self.form.set_slopes(cast(dict[str, float], answer.result))
+        elif answer.name == TRANSPORT:
+            self.transport.set_found(answer.result, current=answer.question == self.session)
         elif answer.name == "totals":
             totals: Any = answer.result
             self.compare.set_values(totals)
@@ -509,6 +357,10 @@ class Window(QMainWindow):
             # The plots have told what is wrong with the data.
             self.form.set_slopes({})
             return
+        if failure.name == TRANSPORT:
+            # The plots tell why.
+            self.transport.set_found(None, current=True)
+            return
         self._failures.append(failure.sentence)
         if failure.name == "totals":
             self._headline.clear()
@@ -520,7 +372,7 @@ class Window(QMainWindow):
         if isinstance(request.question, tuple):
             return
         self._rested = request
-        if self._job not in LONG:
+        if not self.chores.has_long_work:
             self._state.setText(f"CPU ×1 · {1e3 * seconds:.0f} ms")
         if request is self._asked:
             self.ready.emit()
@@ -543,6 +395,11 @@ class Window(QMainWindow):
         if not self._failures and not self.grab().save(self._smoke):
             self._failures.append(f"cannot write {self._smoke}: choose a folder that exists and a name ending in .png.")
         QApplication.exit(2 if self._failures else 0)
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the shell is filled, and not yet shut down."""
+        return self._built
 
     @property
     def failures(self) -> list[str]:
@@ -670,10 +527,9 @@ class Window(QMainWindow):
             self._built = False
             self._autosave.stop()
             self._hints_pause.stop()
-            self._cloud_rest.stop()
             logging.getLogger().removeHandler(self._log_handler)
             self.compute.close()
-            self.jobs.close()
+            self.chores.close()
             self._engine.recovery.forget()
 
 

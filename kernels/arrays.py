@@ -1,4 +1,6 @@
-"""The axis vocabulary: exact laws are float64, modes are the last axis."""
+"""The axis vocabulary: exact laws are float64, modes are the last axis. And the devices that arrays may be on."""
+
+import importlib.util
 
 import torch
 from jaxtyping import Float64
@@ -29,3 +31,19 @@ def array(values: object) -> Tensor:
 def together(*values: float | Tensor) -> Tensor:
     """A vector of numbers, of which some may be tensors to be differentiated by."""
     return torch.stack([array(value) for value in values])
+
+
+def place_of(device: str) -> torch.device:
+    """The device of this name, cpu or cuda.
+
+    Errors: `ValueError` in one sentence where it is not there.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            "device cuda needs an NVIDIA graphics card and a PyTorch made for it, and there is none; use cpu."
+        )
+    if device == "cuda" and importlib.util.find_spec("triton") is None:
+        raise ValueError(
+            "device cuda needs Triton, which PyTorch for CUDA brings with it on Linux; install it, or use cpu."
+        )
+    return torch.device(device)

@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -20,6 +20,8 @@ from kernels.starts import STARTS, Noise, Start
 
 # What grids of different shape have in common.
 SHARED = frozenset({"steps", "start", "stop", "to_zero"})
+
+C = TypeVar("C", bound=Component)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +225,7 @@ def from_dict(data: Any) -> Experiment:
 
     Errors: `ValueError` in one sentence for anything unknown or out of its domain.
     """
-    return _component(Experiment, data, "the experiment")
+    return read_component(Experiment, data, "the experiment")
 
 
 def component_from_dict(family: str, data: Any) -> Any:
@@ -234,13 +236,17 @@ def component_from_dict(family: str, data: Any) -> Any:
     return _value(declarations(Experiment)[family], data, described(Experiment, family))
 
 
-def _component(kind: type[Component], data: Any, where: str) -> Any:
+def read_component(kind: type[C], data: Any, where: str) -> C:
+    """A component of a kind from `to_dict`'s output, which need not name the kind.
+
+    Errors: `ValueError` in one sentence that says where.
+    """
     if not isinstance(data, dict):
         raise ValueError(f"{where} must be a table of names and values, got {data!r}.")
     known = declarations(kind)
     values: dict[str, Any] = {}
     for name, value in data.items():  # pyright: ignore[reportUnknownVariableType]
-        if name == "kind" and kind is not Experiment:
+        if name == "kind" and not issubclass(kind, Experiment):
             continue
         if name not in known:
             raise ValueError(
@@ -260,7 +266,7 @@ def _value(declaration: Declaration, value: Any, where: str) -> Any:
         kind = declaration.kind(str(value["kind"]))
     except ValueError as error:
         raise ValueError(f"{where} {error}.") from None
-    return _component(kind, value, kind.__name__)
+    return read_component(kind, value, kind.__name__)
 
 
 def override(experiment: Experiment, assignments: list[tuple[str, str]]) -> Experiment:

@@ -97,3 +97,10 @@ def draws_from_no_global_generator() -> Iterator[None]:
 def computes_on_one_thread() -> None:
     """Tests share few cores, and a program under test may have chosen more threads."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -99,7 +99,7 @@ def test_numbers_are_typed_and_nonsense_is_refused_in_a_sentence(qtbot: QtBot, b
 
 def test_modes_precision_and_device_are_chosen(qtbot: QtBot, bar: CloudBar) -> None:
     said = heard(bar)
-    bar.modes[1].setValue(3)
+    bar.axes.boxes[1].setValue(3)
     precision, device = bar.fields["dtype"], bar.fields["device"]
     assert isinstance(precision, OptionField)
     assert isinstance(device, OptionField)
@@ -116,7 +116,7 @@ def test_modes_precision_and_device_are_chosen(qtbot: QtBot, bar: CloudBar) -> N
     # What a file asks for is shown all the same; showing says nothing.
     said.clear()
     bar.set_value(replace(THREE, sampling=Sampling(device="cuda"), looked_at=(5, 6)))
-    assert (device.menu.currentText(), [box.value() for box in bar.modes], said) == ("cuda", [5, 6], [])
+    assert (device.menu.currentText(), [box.value() for box in bar.axes.boxes], said) == ("cuda", [5, 6], [])
 
 
 def test_the_way_is_played_frame_by_frame(qtbot: QtBot, bar: CloudBar) -> None:
@@ -157,8 +157,8 @@ def window(qtbot: QtBot, shared: Window) -> Iterator[Window]:
     shared.store.set(Session())
     redrawn(qtbot, shared, lambda: shared.store.set(THREE))
     yield shared
-    shared.jobs.stop()
-    qtbot.waitUntil(lambda: shared.jobs.is_idle and not shared.is_working, timeout=LONG)
+    shared.chores.jobs.stop()
+    qtbot.waitUntil(lambda: shared.chores.jobs.is_idle and not shared.chores.is_working, timeout=LONG)
     trainings.forget()
     clouds.clear()
 
@@ -180,7 +180,7 @@ def shown(window: Window, name: str, kind: type[object]) -> list[object]:
 def ended(qtbot: QtBot, window: Window, act: Callable[[], object]) -> None:
     """Do something that begins work on particles, and wait for its end and for the plots to tell of it."""
     act()
-    qtbot.waitUntil(lambda: not window.is_working, timeout=LONG)
+    qtbot.waitUntil(lambda: not window.chores.is_working, timeout=LONG)
     qtbot.waitUntil(lambda: window.compute.is_idle, timeout=LONG)
 
 
@@ -188,7 +188,7 @@ def test_the_cloud_is_drawn_and_follows_the_bar(qtbot: QtBot, window: Window) ->
     assert figure(window, "cloud").title.startswith("Step 10 of 10")
     redrawn(qtbot, window, lambda: window.cloud_bar.player.moved.emit(0.0, False))
     assert figure(window, "cloud").title.startswith("Step 0 of 10")
-    redrawn(qtbot, window, lambda: window.cloud_bar.modes[0].setValue(3))
+    redrawn(qtbot, window, lambda: window.cloud_bar.axes.boxes[0].setValue(3))
     assert figure(window, "cloud").x.label == "mode 3"
     window.undo()
     window.undo()
@@ -225,12 +225,12 @@ def test_distances_come_one_by_one_and_are_kept_in_one_step(qtbot: QtBot, window
     def look(_one: object) -> None:
         seen.append(len(window.session.sampled))
 
-    window.sampled.connect(look)
+    window.chores.sampled.connect(look)
     trigger(window, "&Measure particles")
     work = window.cloud_bar.work
     assert (work.measure.isEnabled(), work.stop.isEnabled(), work.bar.isVisible()) == (False, True, True)
-    qtbot.waitUntil(lambda: not window.is_working, timeout=LONG)
-    window.sampled.disconnect(look)
+    qtbot.waitUntil(lambda: not window.chores.is_working, timeout=LONG)
+    window.chores.sampled.disconnect(look)
     found = window.session.sampled
     assert seen == [0] * len(found)
     assert [one.distance for one in found] == ["frechet", "by_mode", "sliced", "energy", "mmd", "exact"]
@@ -276,7 +276,7 @@ def test_what_is_finished_is_kept_when_stopped(qtbot: QtBot, window: Window, mon
     # Asked once more, it does not begin anew.
     window.actions_by_title["&Measure particles"].trigger()
     trigger(window, "Stop")
-    qtbot.waitUntil(lambda: not window.is_working, timeout=LONG)
+    qtbot.waitUntil(lambda: not window.chores.is_working, timeout=LONG)
     go_on.set()
     assert window.session == replace(MOONS, sampled=(one,))
     assert "measurement on particles was stopped." in [line.partition(": ")[2] for line in window.log.lines()]
@@ -348,7 +348,7 @@ def test_the_loss_grows_while_training_goes_on_and_is_left_when_stopped(qtbot: Q
     first = reached()
     qtbot.waitUntil(lambda: reached() > first, timeout=LONG)
     trigger(window, "Stop")
-    qtbot.waitUntil(lambda: not window.is_working, timeout=LONG)
+    qtbot.waitUntil(lambda: not window.chores.is_working, timeout=LONG)
     assert "training was stopped." in status(window)
     assert window.session == ENDLESS
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import TypeVar, cast
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PyQt6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
@@ -25,6 +26,7 @@ from explorer.fields import (
 from explorer.fields.base import exact, short
 from explorer.fields.kind import about, title
 from explorer.fields.travel import travel, within
+from explorer.form import Form
 from kernels.arithmetic import evaluate
 from kernels.param import (
     NONNEGATIVE,
@@ -41,6 +43,7 @@ from kernels.param import (
     Option,
     Path,
 )
+from kernels.transport import Sinkhorn
 
 LINEAR = Number("ε", (0.0, 2.0), "noise", NONNEGATIVE, log=False, unit="", integer=False)
 WHOLE = Number("k", (1, 12), "order", Interval(1, 12), log=False, unit="", integer=True)
@@ -350,6 +353,37 @@ def test_a_flag_and_an_option(qtbot: QtBot) -> None:
     assert (menu.menu.currentText(), said.edited) == ("two", [])
     qtbot.keyClick(menu.menu, Qt.Key.Key_Up)
     assert said.edited == [("one", False)]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_card_that_is_not_there_cannot_be_chosen(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    form = Form(Sinkhorn(storage="streamed"))
+    chosen: list[Component] = []
+
+    def choose(component: Component, _path: str, _dragging: bool) -> None:
+        chosen.append(component)
+
+    form.changed.connect(choose)
+    qtbot.addWidget(form)
+    with qtbot.waitActive(form):
+        form.show()
+        form.activateWindow()
+    field = form.row("device").field
+    assert isinstance(field, OptionField)
+    why = "cuda needs an NVIDIA graphics card and a PyTorch made for it, and there is none here"
+    assert field.menu.itemData(1, Qt.ItemDataRole.ToolTipRole) == (None if there else why)
+    assert field.menu.toolTip().endswith(why) is not there
+    qtbot.keyClick(field.menu, Qt.Key.Key_Down)
+    assert chosen == ([Sinkhorn(storage="streamed", device="cuda")] if there else [])
+    # What a file asks for is shown all the same.
+    form.set_value(Sinkhorn(device="cuda"))
+    assert field.menu.currentText() == "cuda"
+    # Other menus are left alone.
+    assert field.menu.itemData(0, Qt.ItemDataRole.ToolTipRole) is None
+    storage = form.row("storage").field
+    assert isinstance(storage, OptionField)
+    assert why not in storage.menu.toolTip()
 
 
 def test_a_short_list_is_edited_in_its_line(qtbot: QtBot) -> None:

@@ -44,13 +44,16 @@ def with_steps(experiment: Experiment, steps: int) -> Experiment:
     return replace(experiment, grid=replace(grid, steps=steps))
 
 
-LEARNED, MOONS, NETWORK = "08-learned-score.toml", "09-two-moons.toml", "11-network.toml"
+LEARNED, MOONS, BEYOND = "08-learned-score.toml", "09-two-moons.toml", "10-beyond-gauss.toml"
+NETWORK, MAP = "11-network.toml", "13-transport-map.toml"
 # What a plot that shows nothing says: whatever the session, by session, and for scores that are exact.
 UNMEASURED = ("Press Measure in the bar above", "needs no training", "nothing to choose in the")
 EMPTY = {
     "04-flow-matching.toml": ("has no stochasticity",),
     LEARNED: ("has no stochasticity", "it has no grid"),
-    MOONS: ("has no stochasticity",),
+    MOONS: ("has no stochasticity", "laws of these clouds are not known"),
+    BEYOND: ("laws of these clouds are not known",),
+    MAP: ("has no stochasticity", "laws of these clouds are not known"),
     NETWORK: ("has no stochasticity", "has not been trained on these data", "Press Train", "has no eigenvalues"),
 }
 UNLEARNED = {True: ("need a learned score", "is not trained step by step"), False: ()}

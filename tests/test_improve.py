@@ -305,8 +305,8 @@ def window(qtbot: QtBot, shared: Window) -> Window:
     """The one window on the small experiment, with a search that is quick."""
     with qtbot.waitActive(shared):
         shared.activateWindow()
-    shared.jobs.stop()
-    qtbot.waitUntil(lambda: shared.jobs.is_idle, timeout=LONG)
+    shared.chores.jobs.stop()
+    qtbot.waitUntil(lambda: shared.chores.jobs.is_idle, timeout=LONG)
     shared.store.set(Session())
     redrawn(qtbot, shared, lambda: shared.store.set(Session(experiment=EULER)))
     shared.improve.form.set_value(QUICK)
@@ -321,7 +321,7 @@ def window(qtbot: QtBot, shared: Window) -> Window:
 
 def searched(qtbot: QtBot, window: Window, act: Callable[[], object]) -> None:
     """Do something that starts work beside the window, and wait for its end."""
-    with qtbot.waitSignal(window.jobs.finished, timeout=LONG):
+    with qtbot.waitSignal(window.chores.jobs.finished, timeout=LONG):
         act()
 
 
@@ -366,10 +366,10 @@ def test_improving_tells_how_far_it_is_and_changes_nothing_until_accepted(qtbot:
     def hear(fraction: float, text: str) -> None:
         heard.append((fraction, text))
 
-    window.jobs.progressed.connect(hear)
+    window.chores.jobs.progressed.connect(hear)
     window.docks["Improve"].hide()
     searched(qtbot, window, lambda: trigger(window, "&Improve"))
-    window.jobs.progressed.disconnect(hear)
+    window.chores.jobs.progressed.disconnect(hear)
     panel = window.improve
     assert window.docks["Improve"].isVisible()
     assert len(heard) > 5
@@ -436,7 +436,7 @@ def test_stopping_a_real_search_ends_it_soon(qtbot: QtBot, window: Window) -> No
     large = Session(experiment=Experiment(spectrum=PowerLaw(modes=3072), grid=Uniform(steps=100)))
     redrawn(qtbot, window, lambda: window.store.set(large))
     window.improve.form.set_value(Wish())
-    with qtbot.waitSignal(window.jobs.progressed, timeout=LONG):
+    with qtbot.waitSignal(window.chores.jobs.progressed, timeout=LONG):
         window.improve.run.click()
     begin = time.monotonic()
     searched(qtbot, window, window.improve.stop.click)
@@ -475,7 +475,7 @@ def test_asking_again_while_a_search_runs_asks_nothing_more(qtbot: QtBot, window
     trigger(window, "&Improve")
     trigger(window, "&Improve")
     held.go.set()
-    qtbot.waitUntil(lambda: window.jobs.is_idle, timeout=LONG)
+    qtbot.waitUntil(lambda: window.chores.jobs.is_idle, timeout=LONG)
     QApplication.processEvents()
     assert len(held.asked) == 1
     assert offers(window.improve)
@@ -489,7 +489,7 @@ def blocked(window: Window) -> tuple[threading.Event, threading.Event]:
         begun.set()
         assert go.wait(10.0)
 
-    window.run_job("export", work, lambda _none: None)
+    window.chores.run("export", work, lambda _none: None)
     assert begun.wait(10.0)
     return begun, go
 
@@ -503,7 +503,7 @@ def test_cancelling_a_search_that_still_waits_ends_the_waiting(qtbot: QtBot, win
         qtbot.waitUntil(lambda: rests(window.improve), timeout=2000)
     finally:
         go.set()
-        qtbot.waitUntil(lambda: window.jobs.is_idle, timeout=LONG)
+        qtbot.waitUntil(lambda: window.chores.jobs.is_idle, timeout=LONG)
     assert held.asked == []
     assert rests(window.improve)
 
@@ -515,7 +515,7 @@ def test_cancelling_a_search_leaves_other_work_as_usable_as_before(qtbot: QtBot,
     window.ablation.compute.click()
     assert not window.ablation.compute.isEnabled()
     window.improve.stop.click()
-    qtbot.waitUntil(lambda: window.jobs.is_idle, timeout=LONG)
+    qtbot.waitUntil(lambda: window.chores.jobs.is_idle, timeout=LONG)
     # Made after all, or forgotten: the table can be asked for again.
     qtbot.waitUntil(window.ablation.compute.isEnabled, timeout=2000)
     window.docks["Ablation table"].hide()

@@ -141,6 +141,7 @@ def equal(values: object) -> object:
 def test_names_are_unique_and_every_plot_has_a_place() -> None:
     assert len(BY_NAME) == len(PLOTS)
     tabs = ["Error", "Budget", "Spectrum", "Process", "Sweep", "Learning", "Langevin", "Cloud", "Beyond Gauss"]
+    tabs += ["Transport", "Estimates"]
     assert list(dict.fromkeys(plot.tab for plot in PLOTS)) == tabs
     for plot in PLOTS:
         assert plot.name.isidentifier()
@@ -246,7 +247,9 @@ def test_a_plot_is_a_pure_function_of_the_session(plot: Plot, name: str) -> None
 OF_DATA = [plot.name for plot in PLOTS if plot.name not in {"process", "grid", "snr"}]
 # These show the experiment and nothing beside it.
 ALONE = {"paths", "budget", "steps", "theory", "stochasticity"} | {
-    plot.name for plot in PLOTS if plot.tab in {"Learning", "Langevin", "Cloud", "Beyond Gauss"}
+    plot.name
+    for plot in PLOTS
+    if plot.tab in {"Learning", "Langevin", "Cloud", "Beyond Gauss", "Transport", "Estimates"}
 }
 
 

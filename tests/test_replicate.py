@@ -1,14 +1,10 @@
 """The command that learns and samples many times over: what it prints, and its sentences in full."""
 
-import contextlib
-import io
 import json
 import math
-from typing import Any
 
 import pytest
 
-from explorer.cli import main
 from kernels import pipeline
 from kernels.experiment import Experiment
 from kernels.grids import Uniform
@@ -16,25 +12,14 @@ from kernels.pipeline import replicate
 from kernels.samplers import Langevin
 from kernels.scores import Empirical
 from kernels.spectra import PowerLaw
+from tests.asking import Asking
 
+ASKING = Asking("replicate")
+asked, watched, numbers = ASKING.asked, ASKING.watched, ASKING.numbers
 SMALL = ("spectrum.modes=3", "score=Empirical", "score.samples=50", "sampler=Langevin", "grid.steps=40")
 EXPERIMENT = Experiment(
     spectrum=PowerLaw(modes=3), score=Empirical(samples=50), sampler=Langevin(), grid=Uniform(steps=40)
 )
-
-
-def asked(*arguments: str) -> tuple[int, str, str]:
-    """Status, output and errors of the command."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main(("replicate", *arguments))
-    return status, out.getvalue(), err.getvalue()
-
-
-def numbers(*arguments: str) -> dict[str, Any]:
-    status, out, err = asked(*arguments, "--json")
-    assert (status, err) == (0, "")
-    return json.loads(out)
 
 
 def test_it_prints_the_mean_its_error_and_what_was_predicted() -> None:
@@ -65,21 +50,13 @@ def test_without_a_theory_there_is_no_prediction() -> None:
     assert out.splitlines()[1].startswith("predicted     With StochasticGradient ")
 
 
-class Terminal(io.StringIO):
-    """A place to write to that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 def test_a_terminal_hears_of_progress() -> None:
-    err = Terminal()
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(err):
-        assert main(("replicate", *SMALL, "--replicas", "20", "--json")) == 0
-    lines = err.getvalue().split("\r")
+    status, out, err = watched(*SMALL, "--replicas", "20", "--json")
+    assert status == 0
+    lines = err.split("\r")
     assert lines[-3].startswith("100%, mean so far ")
     assert (lines[-2].strip(), lines[-1]) == ("", "")
-    assert json.loads(out.getvalue())["replicas"] == 20
+    assert json.loads(out)["replicas"] == 20
 
 
 def test_an_interrupt_ends_it_cleanly(monkeypatch: pytest.MonkeyPatch) -> None:

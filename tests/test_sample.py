@@ -1,7 +1,5 @@
 """The command that runs a sampler on particles: what it prints and writes, and its sentences in full."""
 
-import contextlib
-import io
 import json
 import math
 from pathlib import Path
@@ -18,11 +16,13 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from explorer import sampling
-from explorer.cli import main
 from kernels.distances import DISTANCES
 from kernels.spectra import Mixture
+from tests.asking import Asking
 
 Floats = NDArray[np.float64]
+ASKING = Asking("sample")
+asked, watched, numbers = ASKING.asked, ASKING.watched, ASKING.numbers
 
 # One step from noise of level 3 to none: a particle ends where the data are expected to be.
 LEVEL = 3.0
@@ -48,27 +48,6 @@ def ended(eigenvalues: Floats) -> Floats:
 
 def wasserstein2(eigenvalues: Floats) -> float:
     return math.sqrt(np.square(np.sqrt(ended(eigenvalues)) - np.sqrt(eigenvalues)).sum())
-
-
-def asked(*arguments: str) -> tuple[int, str, str]:
-    """Status, output and errors of the command."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main(("sample", *arguments))
-    return status, out.getvalue(), err.getvalue()
-
-
-def numbers(*arguments: str) -> dict[str, Any]:
-    status, out, err = asked(*arguments, "--json")
-    assert (status, err) == (0, "")
-    return json.loads(out)
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 # ------------------------------------------------------------------------------------------------- Gaussian data
@@ -291,25 +270,17 @@ def test_a_network_without_training_is_the_gaussian_theory(here: Path) -> None:
 # ------------------------------------------------------------------------------------------ progress and Ctrl+C
 
 
-class Terminal(io.StringIO):
-    """A place to write to that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 def test_a_terminal_hears_of_progress() -> None:
-    err = Terminal()
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(err):
-        assert main(("sample", *MOONS, *SMALL, "--particles", "20", "--json")) == 0
-    lines = [line.strip() for line in err.getvalue().split("\r")]
+    status, out, err = watched(*MOONS, *SMALL, "--particles", "20", "--json")
+    assert status == 0
+    lines = [line.strip() for line in err.split("\r")]
     shares = [f"{k / 12:.0%} {kind.title}" for k, kind in enumerate((*DISTANCES, *DISTANCES))]
     told = [line for line in lines if line and "training" not in line and "sampling" not in line]
     assert list(dict.fromkeys(told)) == shares
     assert "100% training" in lines
     assert "100% sampling" in lines
     assert lines[-2:] == ["", ""]
-    assert json.loads(out.getvalue())["particles"] == 20
+    assert json.loads(out)["particles"] == 20
 
 
 def test_an_interrupt_ends_it_cleanly(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,7 @@ def test_a_saved_session_is_text_that_a_person_can_read(tmp_path: Path) -> None:
 
 KNOWN = (
     "budgets, experiment, files, followed, grids, looked_at, measured, moment, pins, sampled, samplers, sampling, "
-    "stops, swept, training, version"
+    "stops, swept, training, transport, version"
 )
 SAMPLED = "experiment, sampling, distance, value, standard_error, floor, floor_error"
 ONE = "distance = 'sliced', value = 1.0, standard_error = 0.1, floor = 0.0, floor_error = 0.0, experiment = {}"

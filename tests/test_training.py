@@ -250,8 +250,8 @@ def window(qtbot: QtBot, shared: Window, monkeypatch: pytest.MonkeyPatch) -> Win
     monkeypatch.setattr(commands, "REPLICAS", 3)
     with qtbot.waitActive(shared):
         shared.activateWindow()
-    shared.jobs.stop()
-    qtbot.waitUntil(lambda: shared.jobs.is_idle and not shared.is_measuring, timeout=LONG)
+    shared.chores.jobs.stop()
+    qtbot.waitUntil(lambda: shared.chores.jobs.is_idle and not shared.chores.is_measuring, timeout=LONG)
     shared.tabs.setCurrentIndex(shared.tabs.titles.index("Learning"))
     shared.store.set(Session())
     redrawn(qtbot, shared, lambda: shared.store.set(Session(experiment=QUICK, swept="score.samples")))
@@ -292,12 +292,12 @@ def test_replicas_are_measured_and_kept_in_one_step(qtbot: QtBot, window: Window
     def look(_one: object) -> None:
         seen.append(len(window.session.measured))
 
-    window.measured.connect(look)
+    window.chores.measured.connect(look)
     trigger(window, "Re&plicate")
     assert not window.training_bar.replicate.isEnabled()
     assert window.training_bar.stop.isEnabled()
-    qtbot.waitUntil(lambda: not window.is_measuring, timeout=LONG)
-    window.measured.disconnect(look)
+    qtbot.waitUntil(lambda: not window.chores.is_measuring, timeout=LONG)
+    window.chores.measured.disconnect(look)
     found = window.session.measured
     # They are shown as they come and become part of the session at the end.
     assert seen == [0] * len(found)
@@ -318,7 +318,7 @@ def test_replicas_are_measured_and_kept_in_one_step(qtbot: QtBot, window: Window
     assert window.session.measured == found
     # Measured again, they take the place of the former ones.
     window.training_bar.replicate.click()
-    qtbot.waitUntil(lambda: not window.is_measuring, timeout=LONG)
+    qtbot.waitUntil(lambda: not window.chores.is_measuring, timeout=LONG)
     assert sorted(window.session.measured, key=repr) == sorted(found, key=repr)
 
 
@@ -334,10 +334,10 @@ def test_what_is_finished_is_kept_when_stopped(qtbot: QtBot, window: Window, mon
     qtbot.waitUntil(lambda: "1 of 2 values" in status(window), timeout=LONG)
     assert window.session.measured == ()
     trigger(window, "Stop")
-    qtbot.waitUntil(lambda: not window.is_measuring, timeout=LONG)
+    qtbot.waitUntil(lambda: not window.chores.is_measuring, timeout=LONG)
     assert [one.experiment for one in window.session.measured] == [QUICK]
     assert "measurement was stopped." in status(window)
-    qtbot.waitUntil(lambda: window.jobs.is_idle, timeout=LONG)
+    qtbot.waitUntil(lambda: window.chores.jobs.is_idle, timeout=LONG)
 
 
 def test_what_cannot_be_measured_is_said(qtbot: QtBot, window: Window) -> None:
@@ -347,7 +347,7 @@ def test_what_cannot_be_measured_is_said(qtbot: QtBot, window: Window) -> None:
     ):
         window.store.set(session)
         trigger(window, "Re&plicate")
-        qtbot.waitUntil(lambda: not window.is_measuring, timeout=LONG)
+        qtbot.waitUntil(lambda: not window.chores.is_measuring, timeout=LONG)
         assert sentence in status(window)
         assert window.session == session
 

@@ -1,12 +1,9 @@
 """The command that couples two clouds: what it prints and writes, and its sentences in full."""
 
-import contextlib
-import io
 import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import ot
@@ -16,11 +13,13 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from explorer import files, transporting
-from explorer.cli import main
 from explorer.marks import Figure
 from kernels.transport import SOLVERS
+from tests.asking import Asking
 
 Floats = NDArray[np.float64]
+ASKING = Asking("transport")
+asked, watched, numbers = ASKING.asked, ASKING.watched, ASKING.numbers
 
 # Three and four points with weights.
 X = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
@@ -38,32 +37,17 @@ KEYS = (
     "cost entropic_cost dual divergence marginal_error mass iterations seconds converged status epsilon "
     "relative_epsilon mean_cost perplexity solver points dimension"
 )
-DEFAULT = "transport.Sinkhorn(tolerance=1e-06, most_iterations=20000, memory=10, storage='automatic')"
+DEFAULT = "transport.Sinkhorn(tolerance=1e-06, most_iterations=20000, memory=10, storage='automatic', device='cpu')"
 WRITTEN = "barycentric_map.npy convergence.csv convergence.pdf convergence.svg f.npy g.npy report.json"
 
 
-def asked(*arguments: str) -> tuple[int, str, str]:
-    """Status, output and errors of the command."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main(("transport", *arguments))
-    return status, out.getvalue(), err.getvalue()
-
-
-def numbers(*arguments: str) -> dict[str, Any]:
-    status, out, err = asked(*arguments, "--json")
-    assert (status, err) == (0, "")
-    return json.loads(out)
-
-
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(here: Path) -> Path:
     """A folder to work in, with clouds and weights."""
-    monkeypatch.chdir(tmp_path)
     arrays = {"x": X, "y": Y, "a": A, "b": B, "curve_x": CURVES[0], "curve_y": CURVES[1]}
     for name, array in arrays.items():
-        np.save(tmp_path / f"{name}.npy", array)
-    return tmp_path
+        np.save(here / f"{name}.npy", array)
+    return here
 
 
 @pytest.fixture
@@ -349,25 +333,17 @@ def test_a_person_reads_a_table(here: Path) -> None:
 # ------------------------------------------------------------------------------------------ progress and Ctrl+C
 
 
-class Terminal(io.StringIO):
-    """A place to write to that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
 @pytest.mark.usefixtures("undrawn")
 def test_a_terminal_hears_of_progress(here: Path) -> None:
-    err = Terminal()
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(err):
-        assert main(("transport", "x.npy", "y.npy", "--divergence", "--json", "--out", "o")) == 0
-    lines = [line.strip() for line in err.getvalue().split("\r")]
+    status, out, err = watched("x.npy", "y.npy", "--divergence", "--json", "--out", "o")
+    assert status == 0
+    lines = [line.strip() for line in err.split("\r")]
     assert lines[1].split()[1:3] == ["iteration", "1,"] or lines[1] == "0% iteration 0, error inf"
     for told in ("from A to A", "from B to B", "measuring", "bounding the error", "writing"):
         assert any(line.endswith(told) for line in lines)
     assert max(map(len, lines)) <= 40
     assert lines[-2:] == ["", ""]
-    assert json.loads(out.getvalue())["points"] == [3, 4]
+    assert json.loads(out)["points"] == [3, 4]
 
 
 def test_an_interrupt_ends_it_cleanly(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -433,7 +409,7 @@ REFUSED: dict[str, str] = {
     "x.npy y.npy --solver LowRank": "solver must be one of LowRankSinkhorn, Sinkhorn, AnnealedSinkhorn, "
     "UnbalancedSinkhorn, OnlineSinkhorn, got 'LowRank'.",
     "x.npy y.npy solver.memry=3": "Sinkhorn has no parameter 'memry'; known are memory, tolerance, most_iterations, "
-    "storage.",
+    "storage, device.",
     "x.npy y.npy solver.memory=-3": "Sinkhorn.memory (m) must lie in [0, 100], got -3.",
     "x.npy y.npy solver.memory.size=3": "Sinkhorn.memory (m) has no parameters, got 'size'; leave it out.",
     "x.npy y.npy solver=AnnealedSinkhorn solver.cooling=Power": "AnnealedSinkhorn.cooling must be one of PowerCooling, "

@@ -13,7 +13,20 @@ from kernels.param import Choice, Component
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 # People keep their capital in the middle of a title.
 _PEOPLE = frozenset(
-    ("Bures", "Euler", "Gauss", "Heun", "Karras", "Kutta", "Langevin", "Maruyama", "Ornstein", "Runge", "Uhlenbeck")
+    (
+        "Bures",
+        "Euler",
+        "Gauss",
+        "Heun",
+        "Karras",
+        "Kutta",
+        "Langevin",
+        "Maruyama",
+        "Ornstein",
+        "Runge",
+        "Sinkhorn",
+        "Uhlenbeck",
+    )
 )
 
 

@@ -1,8 +1,16 @@
 """The editor of a number: a slider, and an entry that takes arithmetic."""
 
-from PyQt6.QtCore import QPoint, QSignalBlocker, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QKeyEvent, QMouseEvent, QWheelEvent
-from PyQt6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QWidget
+from PyQt6.QtCore import QEvent, QPoint, QPointF, QSignalBlocker, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPolygonF, QWheelEvent
+from PyQt6.QtWidgets import (
+    QHBoxLayout,
+    QSizePolicy,
+    QSlider,
+    QStyle,
+    QStyleOptionSlider,
+    QToolTip,
+    QWidget,
+)
 
 from explorer.fields.base import SPACING, STEPS, Entry, Field, short
 from explorer.fields.travel import travel, within
@@ -23,12 +31,46 @@ class Slider(QSlider):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._grip = 0
         self._wheel = 0
+        self._marks: dict[int, str] = {}
 
     def sizeHint(self) -> QSize:
         return QSize(6 * self.fontMetrics().height(), super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
         return QSize(3 * self.fontMetrics().height(), super().minimumSizeHint().height())
+
+    def set_marks(self, marks: dict[int, str]) -> None:
+        """Point out positions below the groove, and say why."""
+        if marks != self._marks:
+            self._marks = marks
+            self.update()
+
+    def paintEvent(self, ev: QPaintEvent | None) -> None:
+        super().paintEvent(ev)
+        if not self._marks:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self.palette().windowText())
+        for position in self._marks:
+            tip = QPointF(self._place(position), self.height() - MARK)
+            painter.drawPolygon(QPolygonF([tip, tip + QPointF(-MARK / 2, MARK), tip + QPointF(MARK / 2, MARK)]))
+        painter.end()
+
+    def event(self, event: QEvent | None) -> bool:
+        # A mark under the mouse tells what it stands for.
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            near = [text for place, text in self._marks.items() if abs(self._place(place) - event.pos().x()) <= MARK]
+            if near:
+                QToolTip.showText(event.globalPos(), "\n".join(near), self)
+                return True
+        return super().event(event)
+
+    def _place(self, position: int) -> float:
+        left, width = self._part(QStyle.SubControl.SC_SliderGroove)
+        handle = self._handle()[1]
+        return left + handle / 2 + QStyle.sliderPositionFromValue(0, self.maximum(), position, width - handle)
 
     def mousePressEvent(self, ev: QMouseEvent | None) -> None:
         assert ev is not None
@@ -108,6 +150,8 @@ class Slider(QSlider):
 
 # What Qt reports for one notch of a wheel.
 NOTCH = 120
+# Height of what points out a place on a slider, in pixels.
+MARK = 5
 
 
 class NumberField(Field):
@@ -140,6 +184,11 @@ class NumberField(Field):
         if value != self._value or not self.entry.text():
             self._value = value
             self.restore()
+
+    def set_marks(self, marks: dict[float, str]) -> None:
+        """Point out values on the slider, and say why; those beyond it are left out."""
+        low, high = self._declaration.slider
+        self.slider.set_marks({self._travel.position(at): why for at, why in marks.items() if low <= at <= high})
 
     def restore(self) -> None:
         self.entry.set_good(short(self._value))

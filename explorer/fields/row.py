@@ -21,6 +21,9 @@ class Hub(QObject):
     kind_chosen = pyqtSignal(str, object)
     sweep_requested = pyqtSignal(str)
 
+    sweeps = True
+    """Whether numbers can be swept."""
+
 
 def gutter(widget: QWidget) -> int:
     """Room to the left of labels, for the arrow of a group and the dot of a changed value."""
@@ -220,7 +223,7 @@ class Row(QWidget):
         """What can be done with this field."""
         menu = QMenu(self)
         for text, act in (("Reset", self.reset), ("Copy", self._copy), ("Sweep this parameter", self._sweep)):
-            if text.startswith("Sweep") and not isinstance(self._declaration, Number):
+            if text.startswith("Sweep") and not (self._hub.sweeps and isinstance(self._declaration, Number)):
                 continue
             action = menu.addAction(text)
             assert action is not None

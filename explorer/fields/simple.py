@@ -1,11 +1,15 @@
 """The editors of a yes or no, and of a name out of a table."""
 
+import torch
 from PyQt6.QtCore import QRectF
-from PyQt6.QtGui import QPainter, QPaintEvent
+from PyQt6.QtGui import QPainter, QPaintEvent, QStandardItemModel
 from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QStyle, QStyleOptionButton, QWidget
 
 from explorer.fields.base import Field, Menu, muted
 from kernels.param import Flag, Option
+
+_CARD = "cuda"
+_NO_CARD = "cuda needs an NVIDIA graphics card and a PyTorch made for it, and there is none here"
 
 
 def fill(field: Field, *widgets: QWidget) -> None:
@@ -56,13 +60,16 @@ class FlagField(Field):
 
 
 class OptionField(Field):
-    """A menu of names."""
+    """A menu of names; a graphics card that is not there cannot be chosen, and is shown where a file asks for it."""
 
     def __init__(self, declaration: Option, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._value = ""
         self.menu = Menu(self)
         self.menu.addItems(declaration.options)
+        self._lack = _NO_CARD if _CARD in declaration.options and not torch.cuda.is_available() else ""
+        if self._lack:
+            self._close(declaration.options.index(_CARD))
         self.controls = (self.menu,)
         fill(self, self.menu)
         self.menu.textActivated.connect(self._choose)
@@ -73,6 +80,18 @@ class OptionField(Field):
 
     def restore(self) -> None:
         self.menu.setCurrentText(self._value)
+
+    def describe(self, name: str, help: str) -> None:
+        super().describe(name, f"{help}; {self._lack}" if self._lack else help)
+
+    def _close(self, position: int) -> None:
+        """Show this entry as one that cannot be chosen, with the reason."""
+        model = self.menu.model()
+        assert isinstance(model, QStandardItemModel)
+        item = model.item(position)
+        assert item is not None
+        item.setEnabled(False)
+        item.setToolTip(self._lack)
 
     def _choose(self, text: str) -> None:
         self.edited.emit(text, False)

@@ -4,13 +4,12 @@ import dataclasses
 from functools import partial
 from typing import Any
 
-import torch
 from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtGui import QStandardItemModel
-from PyQt6.QtWidgets import QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from explorer.fields import Field, NumberField, OptionField, editor
+from explorer.fields import Field, NumberField, editor
 from explorer.fields.base import SPACING
+from explorer.panels.axes import Axes
 from explorer.panels.parts import Flow, Refusal
 from explorer.panels.player import Player
 from explorer.panels.work_bar import WorkButtons
@@ -20,10 +19,8 @@ from kernels.experiment import steps_of
 from kernels.param import declarations, described
 from kernels.particles import Sampling
 
-MOST_RANK = 10_000_000
 # A whole way takes about this long, but no frame is shorter or longer than these.
 SECONDS, SHORTEST_MS, LONGEST_MS = 4.0, 40, 250
-_NO_CARD = "cuda needs an NVIDIA graphics card and a PyTorch made for it, and there is none here."
 
 
 class CloudBar(QWidget):
@@ -35,19 +32,19 @@ class CloudBar(QWidget):
         super().__init__(parent)
         self._session = Session()
         self.fields = {name: self._field(name) for name in declarations(Sampling)}
-        self.modes = tuple(self._mode(place) for place in (0, 1))
+        self.axes = Axes("M&odes", self)
         self.player = Player("Place on the way from noise to data", "Show the way from noise to data", self)
         self.work = WorkButtons("Measure", "Distances of the particles to as many data (Ctrl+M)", self)
         self.refusal = Refusal()
-        looked = _labeled("M&odes", self.modes[0], *self.modes)
         column = QVBoxLayout(self)
         column.setContentsMargins(SPACING, SPACING, SPACING, 0)
         column.setSpacing(SPACING)
         labels = {"particles": "&Particles", "seed": "See&d", "dtype": "Precisio&n", "device": "De&vice"}
         rows = [_labeled(labels[name], field.controls[-1], field) for name, field in self.fields.items()]
-        column.addLayout(Flow(*rows, looked, self.work))
+        column.addLayout(Flow(*rows, self.axes, self.work))
         column.addWidget(self.player)
         column.addWidget(self.refusal)
+        self.axes.chosen.connect(self._look_at)
         self.player.moved.connect(self._move)
         self.set_value(self._session)
 
@@ -60,24 +57,7 @@ class CloudBar(QWidget):
         field.reset_requested.connect(lambda: self._edit(name, getattr(Sampling(), name), False))
         if isinstance(field, NumberField) and name == "seed":
             field.slider.hide()
-        if isinstance(field, OptionField) and name == "device" and not torch.cuda.is_available():
-            model = field.menu.model()
-            item = model.item(1) if isinstance(model, QStandardItemModel) else None
-            if item is not None:
-                item.setEnabled(False)
-                item.setToolTip(_NO_CARD)
-            field.menu.setToolTip(_NO_CARD)
         return field
-
-    def _mode(self, place: int) -> QSpinBox:
-        box = QSpinBox(self)
-        box.setRange(1, MOST_RANK)
-        box.setKeyboardTracking(False)
-        box.setMaximumWidth(5 * box.fontMetrics().height())
-        box.setAccessibleName("Mode across" if place == 0 else "Mode up")
-        box.setToolTip("Rank of the mode that is drawn " + ("across" if place == 0 else "up") + ", the largest being 1")
-        box.valueChanged.connect(partial(self._look_at, place))
-        return box
 
     def set_value(self, session: Session) -> None:
         """Show this session; emits nothing."""
@@ -86,11 +66,7 @@ class CloudBar(QWidget):
         self._session = session
         for name, field in self.fields.items():
             field.set_value(getattr(session.sampling, name))
-        for box, rank in zip(self.modes, session.looked_at, strict=True):
-            if box.value() != rank:
-                box.blockSignals(True)
-                box.setValue(rank)
-                box.blockSignals(False)
+        self.axes.set_value(session.looked_at)
         frames = max(min(steps_of(session.experiment.grid) + 1, FRAMES), 2)
         interval = min(max(round(1000 * SECONDS / frames), SHORTEST_MS), LONGEST_MS)
         self.player.set_pace(interval, 1 / (frames - 1))
@@ -120,10 +96,8 @@ class CloudBar(QWidget):
             field.settle()
         self.refusal.say("")
 
-    def _look_at(self, place: int, rank: int) -> None:
-        ranks = list(self._session.looked_at)
-        ranks[place] = rank
-        self._change(dataclasses.replace(self._session, looked_at=(ranks[0], ranks[1])), False)
+    def _look_at(self, ranks: tuple[int, int]) -> None:
+        self._change(dataclasses.replace(self._session, looked_at=ranks), False)
 
     def _move(self, moment: float, dragging: bool) -> None:
         self._change(dataclasses.replace(self._session, moment=moment), dragging)

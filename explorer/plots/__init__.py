@@ -9,13 +9,18 @@ from explorer.plots import (
     by_source,
     cloud,
     convergence,
+    costs,
+    coupling,
     distances,
+    estimates,
     holding,
+    iterations,
     langevin,
     learning,
     loss,
     pairs,
     paths,
+    plan,
     process,
     steps,
     stochasticity,
@@ -24,6 +29,7 @@ from explorer.plots import (
     training,
 )
 from explorer.plots.base import Plot, on_theory
+from explorer.plots.coupled import explained
 
 PLOTS = (
     on_theory(convergence.PLOT),
@@ -56,6 +62,7 @@ PLOTS = (
     holding.STOCHASTICITY,
     holding.GRIDS,
     loss.PLOT,
+    *map(explained, (coupling.PLOT, plan.PLOT, iterations.PLOT, costs.PLOT, *estimates.PLOTS)),
 )
 
 __all__ = ["PLOTS", "Plot"]

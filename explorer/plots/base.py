@@ -13,6 +13,8 @@ THEORY = "Gaussian theory: what holds for Gaussian data with the same mean and c
 
 # A session, and the indices and new values along y of points that a person moves, rounded if asked for.
 Move = Callable[[Session, tuple[int, ...], tuple[float, ...], bool], Session]
+# Hears which share of long work is done; what it raises ends the work.
+Watch = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class Plot:
     """One plot of the window; `draw` may take long and runs beside it.
 
     `click` makes the session that a click at data coordinates asks for, and `move` the one for draggable points that
-    were moved; both give the same session back where nothing is meant.
+    were moved; both give the same session back where nothing is meant. `further` does what takes longer than a person
+    who moves something can wait for, after which `draw` has more to show, and tells whether there was any.
 
     Errors: all raise `ValueError` in one sentence where data cannot be read, or what was asked for is refused.
     """
@@ -31,6 +34,7 @@ class Plot:
     draw: Callable[[Session], Figure]
     click: Callable[[Session, float, float], Session] | None = None
     move: Move | None = None
+    further: Callable[[Session, Watch], bool] | None = None
 
 
 def on_theory(plot: Plot) -> Plot:

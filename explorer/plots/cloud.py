@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 from explorer.marks import Axis, Cloud, Curve, Figure, Floats, Mark, Style
-from explorer.plots.base import Plot
+from explorer.plots.base import Plot, Watch
 from explorer.session import Session
-from kernels.analyses.clouds import Motion, motion_now
+from kernels.analyses.clouds import Motion, complete, is_complete, motion_now
 from kernels.analyses.trainings import trained_for
 from kernels.experiment import Experiment
 from kernels.gaussian import Gaussian
@@ -116,4 +116,15 @@ def _ellipse(label: str, law: Gaussian, style: Style) -> Curve:
     return Curve(label, mean[0] + spread[0] * np.cos(_TURN), mean[1] + spread[1] * np.sin(_TURN), style)
 
 
-PLOT = Plot("cloud", "Particles", "Cloud", draw)
+def _further(session: Session, watch: Watch) -> bool:
+    """All particles, where some were drawn."""
+    experiment, sampling = session.experiment, session.sampling
+    first, second = session.looked_at
+    asked, trained = (experiment, sampling, (first - 1, second - 1)), trained_for(experiment)
+    if is_complete(*asked, trained):
+        return False
+    complete(*asked, trained, watch)
+    return True
+
+
+PLOT = Plot("cloud", "Particles", "Cloud", draw, further=_further)

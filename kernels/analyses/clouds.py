@@ -16,7 +16,7 @@ from kernels.experiment import Experiment
 from kernels.frames import Frame, Identity
 from kernels.gaussian import Gaussian
 from kernels.observations import Unobserved
-from kernels.particles import Sampling, has_law, sample
+from kernels.particles import Sampling, data_points, has_law, sample
 from kernels.populations import FullMixture, Normal, RoundMixture
 from kernels.report import Solution
 from kernels.scores import Exact, Network, Trained
@@ -241,15 +241,6 @@ def whole_now(experiment: Experiment, sampling: Sampling, trained: Trained | Non
     modes = len(experiment.law.variance)
     found = _WHOLES.find((experiment, drawable(sampling, modes), trained))
     return found or whole(experiment, quick(experiment, sampling, modes), trained)
-
-
-def data_points(experiment: Experiment, count: int, seed: int) -> Tensor:
-    """Points of the data: of their population, or of the posterior where something was observed."""
-    rng = torch.Generator().manual_seed(seed)
-    population = population_of(experiment.spectrum)
-    if isinstance(population, Normal):
-        return experiment.law.sample(count, rng).float()
-    return population.sample(count, rng).float()
 
 
 def bands(experiment: Experiment, cloud: Whole, trained: Trained | None) -> Bands:

@@ -33,6 +33,11 @@ class Kept(Generic[V]):
                 del self._found[next(iter(self._found))]
         return value
 
+    def items(self) -> list[tuple[Hashable, V]]:
+        """All results with what was asked, the one asked for last at the end."""
+        with self._lock:
+            return list(self._found.items())
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:

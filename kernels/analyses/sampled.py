@@ -7,10 +7,9 @@ from functools import partial
 
 import torch
 
-from kernels.analyses.clouds import data_points
 from kernels.distances import DISTANCES, Estimate, modewise
 from kernels.experiment import Experiment
-from kernels.particles import Sampling, has_law, moments, sample
+from kernels.particles import Sampling, data_points, has_law, moments, sample
 from kernels.scores import Trained
 
 Watch = Callable[[float, str], None]

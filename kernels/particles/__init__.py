@@ -8,7 +8,8 @@ and seed, not on blocks, cores or device, but for rounding.
 """
 
 from kernels.particles.carry import Cloud, Watch, has_law, sample
+from kernels.particles.data import data_points
 from kernels.particles.sampling import Sampling
 from kernels.particles.streams import Moments, moments
 
-__all__ = ["Cloud", "Moments", "Sampling", "Watch", "has_law", "moments", "sample"]
+__all__ = ["Cloud", "Moments", "Sampling", "Watch", "data_points", "has_law", "moments", "sample"]

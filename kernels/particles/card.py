@@ -4,7 +4,8 @@ Triton comes with PyTorch for CUDA. Without it this module cannot be imported. R
 `kernels.normals`, the same groups of 256; a program takes a few groups through all steps.
 """
 
-# Where Triton is not installed, its decorators and types are unknown.
+# Where Triton is not installed, its decorators and types are unknown; where it is, it looks up what annotations of a
+# program name and knows its own only, so that others are in quotes.
 # pyright: reportUntypedFunctionDecorator=false, reportUnknownParameterType=false
 
 from typing import Any, cast
@@ -23,10 +24,12 @@ COUNTERS = tl.constexpr(256)
 _WARPS = 4
 _UNIT, _HALF_UNIT = tl.constexpr(2.0**-32), tl.constexpr(2.0**-33)
 _QUARTER_TURN, _QUARTER_ANGLE = tl.constexpr(1.5707963267948966), tl.constexpr(1.5707963267948966 * 2.0**-30)
+# Numbers of which a program knows no value: it would be compiled anew where one of them is 1 or a multiple of 16.
+_VARYING = ("first", "begin", "steps", "rows", "stream", "other", "step", "seed")
 
 
 @triton.jit
-def _pair(first: Any, second: Any) -> Any:
+def _pair(first: "Any", second: "Any") -> "Any":
     """Two Gaussians of two words."""
     length = tl.sqrt(-2.0 * tl.log(first.to(tl.float32) * _UNIT + _HALF_UNIT))
     word = second.to(tl.int32, bitcast=True)
@@ -39,7 +42,7 @@ def _pair(first: Any, second: Any) -> Any:
 
 
 @triton.jit
-def _gaussians(counter: Any, stream: Any, step: Any, seed: Any) -> Any:
+def _gaussians(counter: "Any", stream: "Any", step: "Any", seed: "Any") -> "Any":
     """The four Gaussians of each counter, by quarter of their group."""
     low, high = (counter & 0xFFFFFFFF).to(tl.uint32), (counter >> 32).to(tl.uint32)
     c0, c1, c2, c3 = tl.philox(seed, low, high, low * 0 + step.to(tl.uint32), low * 0 + stream.to(tl.uint32))
@@ -49,40 +52,40 @@ def _gaussians(counter: Any, stream: Any, step: Any, seed: Any) -> Any:
 
 
 @triton.jit
-def _places(first: Any) -> Any:
+def _places(first: "Any") -> "Any":
     """Counters of a program, and how far the elements of each lie behind the first."""
     counter = (first // 256) * 64 + tl.program_id(0).to(tl.int64) * COUNTERS + tl.arange(0, COUNTERS)
     element = (counter // 64) * 256 + counter % 64 - first
     return counter, element[:, None] + 64 * tl.arange(0, 4)[None, :]
 
 
-@triton.jit
-def _fill(out: Any, count: Any, first: Any, stream: Any, step: Any, seed: Any) -> None:
+@triton.jit(do_not_specialize=_VARYING)
+def _fill(out: "Any", count: "Any", first: "Any", stream: "Any", step: "Any", seed: "Any") -> None:
     """Elements first, first + 1, ... of a stream."""
     counter, element = _places(first)
     tl.store(out + element, _gaussians(counter, stream, step, seed), mask=(element >= 0) & (element < count))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_VARYING)
 def _advance(
-    state: Any,
-    gain: Any,
-    shift: Any,
-    spread: Any,
-    noisy: Any,
-    snapshot: Any,
-    snapshots: Any,
-    total: Any,
-    apart: Any,
-    snapshots_apart: Any,
-    modes: Any,
-    first: Any,
-    begin: Any,
-    steps: Any,
-    rows: Any,
-    stream: Any,
-    other: Any,
-    seed: Any,
+    state: "Any",
+    gain: "Any",
+    shift: "Any",
+    spread: "Any",
+    noisy: "Any",
+    snapshot: "Any",
+    snapshots: "Any",
+    total: "Any",
+    apart: "Any",
+    snapshots_apart: "Any",
+    modes: "Any",
+    first: "Any",
+    begin: "Any",
+    steps: "Any",
+    rows: "Any",
+    stream: "Any",
+    other: "Any",
+    seed: "Any",
     moved: tl.constexpr,
     pair: tl.constexpr,
 ) -> None:
@@ -161,13 +164,16 @@ def advance(
         moved=bool(tables.shift.any()),
         pair=tables.components == 2,
         num_warps=_WARPS,
+        enable_fp_fusion=True,
     )
 
 
 def normals(seed: int, stream: int, step: int, first: int, count: int, place: torch.device) -> Float[Tensor, " count"]:
     """What `kernels.normals.normals` gives, made on the card."""
     out = torch.empty(count, dtype=torch.float32, device=place)
-    cast(Any, _fill)[_programs(first, count)](out, count, first, stream, step, seed, num_warps=_WARPS)
+    cast(Any, _fill)[_programs(first, count)](
+        out, count, first, stream, step, seed, num_warps=_WARPS, enable_fp_fusion=True
+    )
     return out
 
 

@@ -1,15 +1,14 @@
 """A cloud carried through all steps of a sampler, in blocks on all cores, or on a graphics card."""
 
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kernels.arrays import place_of
 from kernels.crew import Crew
 from kernels.experiment import Experiment
 from kernels.normals import normals
@@ -70,7 +69,7 @@ def sample(
     begin = time.perf_counter()
     if at and not 0 <= at[0] <= at[-1] < len(experiment.times):
         raise ValueError(f"snapshots are taken at steps from 0 to {len(experiment.times) - 1}, got {at}.")
-    population, place = population_of(experiment.spectrum), sampling.place
+    population, place = population_of(experiment.spectrum), place_of(sampling.device)
     denoise = _denoiser(experiment, population, denoise)
     wanted = modes or tuple(range(len(experiment.law.variance)))
     dtype = DTYPES[sampling.dtype]
@@ -177,33 +176,21 @@ def _walked(
     path = torch.empty(len(at), span.count, len(modes), dtype=walk.dtype)
     snapshot, columns = {step: k for k, step in enumerate(at)}, torch.tensor(modes, device=walk.place)
     blocks = _blocks(span.count, walk.block)
-    stop, steps, caller = threading.Event(), len(walk.experiment.times) - 1, threading.get_ident()
-    moved = [0] * len(blocks)
-
-    def look(_share: float) -> None:
-        try:
-            watch(sum(moved) / (steps * len(blocks)))
-        except BaseException:
-            stop.set()
-            raise
+    moved, steps = [0] * len(blocks), len(walk.experiment.times) - 1
 
     def block(place: int) -> None:
         begin, end = blocks[place]
 
         def visit(step: int, x: Tensor) -> None:
-            if stop.is_set():
-                raise CancelledError
             moved[place] = step
-            # A single block is carried by the caller's own thread.
-            if threading.get_ident() == caller:
-                look(0.0)
+            crew.pause()
             if step in snapshot:
                 path[snapshot[step], begin:end] = x[:, columns].cpu()
 
         points[begin:end] = walk.run(span.first + begin, end - begin, visit)[:, columns].cpu()
 
     with Crew("particles") as crew:
-        crew.each(len(blocks), block, look)
+        crew.each(len(blocks), block, lambda _share: watch(sum(moved) / (steps * len(blocks))))
     return points, path
 
 

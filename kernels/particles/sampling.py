@@ -1,6 +1,5 @@
 """How many points are carried, and where."""
 
-import importlib.util
 from dataclasses import dataclass
 
 import psutil
@@ -22,22 +21,6 @@ class Sampling(Component):
     seed: int = param(0, "", (0, 100), "seed of all random numbers", domain=Interval(0, 2**53))
     dtype: str = option("float32", "", DTYPES, "precision of the points; exact laws are always in 64 bits")
     device: str = option("cpu", "", ("cpu", "cuda"), "processor, or an NVIDIA graphics card")
-
-    @property
-    def place(self) -> torch.device:
-        """The device.
-
-        Errors: `ValueError` in one sentence where it is not there.
-        """
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError(
-                "device cuda needs an NVIDIA graphics card and a PyTorch made for it, and there is none; use cpu."
-            )
-        if self.device == "cuda" and importlib.util.find_spec("triton") is None:
-            raise ValueError(
-                "device cuda needs Triton, which PyTorch for CUDA brings with it on Linux; install it, or use cpu."
-            )
-        return torch.device(self.device)
 
 
 def check_memory(particles: int, each: int, place: torch.device) -> None:

@@ -67,6 +67,7 @@ class Anderson:
     def _coefficients(self, count: int, residual: Values) -> Float64[np.ndarray, " count"]:
         """Of the changes whose sum is nearest to the residual."""
         products = self._products[:count, :count]
-        sizes = np.sqrt(np.diag(products)) + 1e-300
+        # Two iterates may leave the same residual; a product of two such sizes is still above zero.
+        sizes = np.maximum(np.sqrt(np.diag(products)), 1e-150)
         normal = products / np.outer(sizes, sizes) + self._ridge * np.eye(count)
         return np.linalg.solve(normal, self._changes[:count] @ (self._weights * residual) / sizes) / sizes

@@ -5,7 +5,6 @@ Potentials are to the base 2 here: u = f log2(e) / ε and v = g log2(e) / ε.
 
 import copy
 import math
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -25,12 +24,14 @@ Rows = Float64[np.ndarray, " n"]
 Columns = Float64[np.ndarray, " m"]
 Matrix = Shaped[np.ndarray, "_ _"]
 Look = Callable[[], None]
-NONE = np.empty((0, 0))
+NONE, ALL = np.empty((0, 0)), slice(None)
 
 # Pairs of a piece: some milliseconds of work, after which it may be stopped; fewer where exponents are formed before.
 PIECE, FORMED = 2**22, 2**18
 # Pairs that are worth the other cores.
 SHARED = 2**20
+# Products of 32 bits are used where the error they make is at most this share of the tolerance.
+SHARE = 0.02
 # How far kept entries may be scaled, in powers of two, before they are formed anew.
 FARTHEST = 36.0
 STORAGES = ("automatic", "stored", "streamed")
@@ -56,6 +57,21 @@ class Interaction(ABC):
     @abstractmethod
     def sweep(self, scale: float, u: Rows, v: Columns) -> Swept:
         """One iteration at 2^(u + v - scale c): `u` are former potentials of rows, of use only against overflow."""
+
+
+class Passes(ABC):
+    """Where all pairs are looked at: on the cores, or on a graphics card."""
+
+    @abstractmethod
+    def interaction(self, bits: int, is_short: bool) -> Interaction:
+        """A way to look in so many bits, few times if it `is_short`; the one before is to be let go first.
+
+        Errors: `ValueError` in one sentence where a person asks for entries to be stored that have no room.
+        """
+
+    @abstractmethod
+    def marginals(self, scale: float, u: Rows, v: Columns) -> tuple[Rows, Columns]:
+        """Sums of rows and of columns at these potentials, in 64 bits."""
 
 
 @contextmanager
@@ -118,39 +134,21 @@ class Streamed(Interaction):
 
     def rounds(self, piece: Callable[[int, int, int, Columns], None], pairs: int) -> Columns:
         """All rows in pieces of so many pairs; the sums over columns that they add up."""
-        columns, stop = np.zeros((self.hands, self.shape[1])), threading.Event()
+        columns = np.zeros((self.hands, self.shape[1]))
         height = max(ABREAST, pairs // self.shape[1] // ABREAST * ABREAST)
         self._crew.each(
-            self.hands,
-            lambda hand: self._pieces(piece, height, hand, columns[hand], stop),
-            lambda _share: self._look_or(stop),
+            self.hands, lambda hand: self._pieces(piece, height, hand, columns[hand]), lambda _share: self._look()
         )
         return columns.sum(0)
 
     def _pieces(
-        self,
-        piece: Callable[[int, int, int, Columns], None],
-        height: int,
-        hand: int,
-        columns: Columns,
-        stop: threading.Event,
+        self, piece: Callable[[int, int, int, Columns], None], height: int, hand: int, columns: Columns
     ) -> None:
         """Every so many-th piece, always the same ones, so that sums do not depend on who is faster."""
         n = self.shape[0]
         for begin in range(hand * height, n, self.hands * height):
-            if stop.is_set():
-                return
+            self._crew.pause()
             piece(hand, begin, min(begin + height, n), columns)
-            if self.hands == 1:
-                self._look()
-
-    def _look_or(self, stop: threading.Event) -> None:
-        # The hands are waited for; they have to be told before.
-        try:
-            self._look()
-        except BaseException:
-            stop.set()
-            raise
 
 
 @final
@@ -196,6 +194,8 @@ class Costs(ABC):
     """Costs times a scale, as the loops take them: from a few coordinates, or formed before; in 64 bits if `fine`."""
 
     formed: bool
+    divided: bool = False
+    """Whether a few rows of them take longer to be formed, each, than those of a few columns."""
     fine: bool = True
     factor: float
     offsets: tuple[Rows | float, Columns | float]
@@ -205,7 +205,7 @@ class Costs(ABC):
         """Costs times this."""
 
     @abstractmethod
-    def between(self, begin: int, end: int) -> tuple[Matrix, Matrix, Matrix]:
+    def between(self, begin: int, end: int, others: slice = ALL) -> tuple[Matrix, Matrix, Matrix]:
         """Points and other points, or costs of another scale and sign, less the offsets; the rest is empty."""
 
 
@@ -222,8 +222,8 @@ class _FewCoordinates(Costs):
         root = scale**0.5
         return _FewCoordinates(self._x * root, self._y * root)
 
-    def between(self, begin: int, end: int) -> tuple[Matrix, Matrix, Matrix]:
-        return self._x[begin:end], self._y, NONE
+    def between(self, begin: int, end: int, others: slice = ALL) -> tuple[Matrix, Matrix, Matrix]:
+        return self._x[begin:end], self._y[:, others], NONE
 
 
 @final
@@ -239,7 +239,8 @@ class _Products(Costs):
         self.fine = dtype == torch.float64
         self._left, self._right = x.to(dtype), (2 * y).to(dtype).T.contiguous()
         self._squares = x.square().sum(1).numpy(), y.square().sum(1).numpy()
-        self._whole = (self._left @ self._right).numpy() if len(x) * len(y) <= SHARED else NONE
+        self.divided = len(x) * len(y) > SHARED
+        self._whole = NONE if self.divided else (self._left @ self._right).numpy()
 
     def at(self, scale: float) -> "_Products":
         scaled = copy.copy(self)
@@ -247,10 +248,10 @@ class _Products(Costs):
         scaled.offsets = -scale * self._squares[0], -scale * self._squares[1]
         return scaled
 
-    def between(self, begin: int, end: int) -> tuple[Matrix, Matrix, Matrix]:
+    def between(self, begin: int, end: int, others: slice = ALL) -> tuple[Matrix, Matrix, Matrix]:
         if len(self._whole):
-            return NONE, NONE, self._whole[begin:end]
-        return NONE, NONE, (self._left[begin:end] @ self._right).numpy()
+            return NONE, NONE, self._whole[begin:end, others]
+        return NONE, NONE, (self._left[begin:end] @ self._right[:, others]).numpy()
 
 
 @final
@@ -266,8 +267,8 @@ class _Powers(Costs):
     def at(self, scale: float) -> "_Powers":
         return _Powers(self._problem, scale)
 
-    def between(self, begin: int, end: int) -> tuple[Matrix, Matrix, Matrix]:
-        return NONE, NONE, self._problem.cost(begin, end).numpy()
+    def between(self, begin: int, end: int, others: slice = ALL) -> tuple[Matrix, Matrix, Matrix]:
+        return NONE, NONE, self._problem.cost(begin, end)[:, others].numpy()
 
 
 def costs_of(problem: TransportProblem, fine: bool) -> Costs:
@@ -284,21 +285,42 @@ def costs_of(problem: TransportProblem, fine: bool) -> Costs:
     return _FewCoordinates(left, np.ascontiguousarray(right.T))
 
 
-def choose(
-    problem: TransportProblem, costs: Costs, bits: int, storage: str, is_short: bool, crew: Crew, look: Look
-) -> Interaction:
-    """Stored where there is room: to read an entry takes a third of the time to form it, or less.
+@final
+class OnCores(Passes):
+    """Loops as machine code, on all cores; entries are stored or streamed."""
 
-    Not where there are to be few iterations and entries are cheap to form, but many: to write them takes longer.
-        Errors: `ValueError` in one sentence where a person asks for entries to be stored that have no room.
-    """
-    n, m = len(problem.points_x), len(problem.points_y)
-    free, entry = psutil.virtual_memory().available, bits // 8
-    if storage == "stored" and entry * n * m > MOST * free:
-        raise ValueError(
-            f"storing {n} times {m} entries needs {entry * n * m / 1e9:.3g} GB and {MOST * free / 1e9:.3g} GB are "
-            f"free; at most {math.isqrt(int(MOST * free) // entry)} points of each cloud fit, or choose streamed."
-        )
-    streamed = Streamed(problem, costs, bits, crew, look)
-    too_many = entry * n * m > SPARE * free or (is_short and not costs.formed and entry * n * m > LARGE)
-    return streamed if storage == "streamed" or (storage == "automatic" and too_many) else Stored(streamed)
+    def __init__(self, problem: TransportProblem, tolerance: float, storage: str, crew: Crew, look: Look) -> None:
+        self._problem, self._storage, self._crew, self._look = problem, storage, crew, look
+        # Products of 32 bits have errors of the size of squares, over ε.
+        largest = math.prod(float(points.square().sum(1).max()) ** 0.5 for points in problem.centered)
+        self._fine = 2.0**-23 * largest * math.log2(math.e) / problem.epsilon > SHARE * tolerance
+
+    def interaction(self, bits: int, is_short: bool) -> Interaction:
+        self._costs = costs_of(self._problem, bits == 64 or self._fine)
+        chosen = self._choose(bits, is_short)
+        # Later on twice as many bytes may have no room; a solution that came so far is not refused.
+        self._storage = "streamed" if self._storage == "streamed" else "automatic"
+        return chosen
+
+    def marginals(self, scale: float, u: Rows, v: Columns) -> tuple[Rows, Columns]:
+        # Fine ones are formed for this once: 64 bits take as long again as 32 in every product.
+        costs = self._costs if self._costs.fine else costs_of(self._problem, True)
+        streamed = Streamed(self._problem, costs, 64, self._crew, self._look)
+        moved, sums, columns = streamed.sums(scale, u, v, scaled=False)
+        return streamed.a * sums * np.exp2(u - moved), streamed.b * columns
+
+    def _choose(self, bits: int, is_short: bool) -> Interaction:
+        """Stored where there is room: to read an entry takes a third of the time to form it, or less.
+
+        Not where there are to be few looks and entries are cheap to form, but many: to write them takes longer.
+        """
+        n, m = len(self._problem.points_x), len(self._problem.points_y)
+        free, entry, storage = psutil.virtual_memory().available, bits // 8, self._storage
+        if storage == "stored" and entry * n * m > MOST * free:
+            raise ValueError(
+                f"storing {n} times {m} entries needs {entry * n * m / 1e9:.3g} GB and {MOST * free / 1e9:.3g} GB are "
+                f"free; at most {math.isqrt(int(MOST * free) // entry)} points of each cloud fit, or choose streamed."
+            )
+        streamed = Streamed(self._problem, self._costs, bits, self._crew, self._look)
+        too_many = entry * n * m > SPARE * free or (is_short and not self._costs.formed and entry * n * m > LARGE)
+        return streamed if storage == "streamed" or (storage == "automatic" and too_many) else Stored(streamed)

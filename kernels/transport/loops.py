@@ -1,27 +1,33 @@
 """The loops over all pairs of points, as machine code: exponents, exponentials and sums without a pause.
 
-Exponents are to the base 2, and are formed in 64 bits: they are small differences of large numbers. Exponentials are of
-32 or 64 bits, as the arrays they go to. The sums of rows and columns may be taken in any order, so that processors can
-take many terms at once; sums over columns of 32 bits are carried over to 64 bits after a few rows.
+Exponents are to the base 2, but for couplings that are found, and are formed in 64 bits: they are small differences of
+large numbers. Exponentials are of 32 or 64 bits, as the arrays they go to. The sums of rows and columns may be taken in
+any order, so that processors can take many terms at once; sums over columns of 32 bits are carried over to 64 bits
+after a few rows.
 """
 
 import inspect
-from collections.abc import Callable
-from typing import Any, cast
+import math
+from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
+
+from kernels.compiling import reordered
 
 # Rows of which the sums over columns are taken together, and rows after which they are carried over to 64 bits.
 ABREAST = 4
 CARRY = 64
 # Columns at a time, so that what they are made from stays in the first level of the cache.
 TILE = 512
+# Smaller exponentials times weights are soon no normal numbers of 64 bits, and slow; nothing is left of them anyway.
+LOWEST = -650.0
 # What a sum over a row may be before its exponents are formed again, about their largest.
 LEAST, MOST = 1e-25, 1e25
 
 _float, _int, _double, _long = np.float32, np.int32, np.float64, np.int64
+_LOG2_E = math.log2(math.e)
 # 2^t on |t| <= 1/2 by least maximal relative error, 2e-9 and below rounding.
 _S0, _S1, _S2, _S3 = (
     _float(1.0000000005541663),
@@ -38,18 +44,9 @@ _LOW, _HIGH, _BIAS, _MANTISSA = _float(-126.0), _float(120.0), _int(127), _int(2
 _LOW_LONG, _HIGH_LONG, _BIAS_LONG, _MANTISSA_LONG = -1022.0, 1000.0, _long(1023), _long(52)
 
 
-def reordered(function: Callable[..., None]) -> Callable[..., None]:
-    """A loop over numbers as machine code that may change the order of sums; other threads may run beside."""
-    plain, anyhow = inspect.unwrap(function), {"reassoc", "contract", "nsz"}
-    try:
-        return cast(Callable[..., None], njit(nogil=True, cache=True, error_model="numpy", fastmath=anyhow)(plain))
-    except RuntimeError:
-        return cast(Callable[..., None], njit(nogil=True, error_model="numpy", fastmath=anyhow)(plain))
-
-
 def power_of_two(exponent: Any) -> Any:
-    """2 to the power of a number of 32 or 64 bits, in as many; the smallest normal number for anything below it."""
-    raise NotImplementedError
+    """2 to the power of a number of 32 or 64 bits, in as many; the machine code gives no less than a normal number."""
+    return np.exp2(exponent)
 
 
 @overload(power_of_two, inline="always")
@@ -243,3 +240,104 @@ def resweep(
                 columns[j] += room[j]
                 room[j] = real(0)
             since = 0
+
+
+@reordered
+def _minus_costs(
+    row: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    given: np.ndarray,
+    factor: float,
+    shift: float,
+    offset: np.ndarray,
+    i: int,
+    begin: int,
+) -> None:
+    """Costs of a point to some others, the first of which has this number, with a minus."""
+    if len(given):
+        to = given[i, begin : begin + len(row)]
+        for j in range(len(row)):
+            row[j] = min(factor * to[j] + (shift + offset[j]), 0.0)
+    else:
+        _exponents(row, offset, x[i], y, begin)
+
+
+@reordered
+def fill(
+    x: np.ndarray,
+    y: np.ndarray,
+    given: np.ndarray,
+    factor: float,
+    x_offset: np.ndarray,
+    y_offset: np.ndarray,
+    f: np.ndarray,
+    g: np.ndarray,
+    epsilon: float,
+    a: np.ndarray,
+    b: np.ndarray,
+    minus: np.ndarray,
+    entries: np.ndarray,
+) -> None:
+    """Minus the costs, and entries a_i b_j exp((f_i + g_j - cost) / ε); costs are as of `measure`."""
+    for i in range(len(f)):
+        costs, into, potential, weight = minus[i], entries[i], f[i], a[i]
+        _minus_costs(costs, x, y, given, factor, x_offset[i], y_offset, i, 0)
+        for j in range(len(g)):
+            t = max((potential + g[j] + costs[j]) / epsilon, LOWEST)
+            into[j] = weight * (b[j] * power_of_two(t * _LOG2_E))
+
+
+@reordered
+def measure(
+    x: np.ndarray,
+    y: np.ndarray,
+    given: np.ndarray,
+    factor: float,
+    x_offset: np.ndarray,
+    y_offset: np.ndarray,
+    f: np.ndarray,
+    g: np.ndarray,
+    epsilon: float,
+    a: np.ndarray,
+    b: np.ndarray,
+    log_b: np.ndarray,
+    sums: np.ndarray,
+    columns: np.ndarray,
+    room: np.ndarray,
+) -> None:
+    """Sums over each row, with weights b, of E, of E times cost, log E and log b; those of columns with weights a.
+
+    Entries are E = exp((f_i + g_j - cost) / ε). The costs are squared distances of points, or those given times minus
+    the factor less both offsets. All are added to `sums` and `columns`, the latter without b.
+    """
+    n, m = len(f), len(g)
+    for left in range(0, m, TILE):
+        right = min(left + TILE, m)
+        gs, bs, logs, below, into = (
+            g[left:right],
+            b[left:right],
+            log_b[left:right],
+            y_offset[left:right],
+            columns[left:right],
+        )
+        minus, entries = room[0, : right - left], room[1, : right - left]
+        for i in range(n):
+            _minus_costs(minus, x, y, given, factor, x_offset[i], below, i, left)
+            total, cost, relative, entropy = 0.0, 0.0, 0.0, 0.0
+            potential, weight = f[i], a[i]
+            for j in range(len(minus)):
+                t = max((potential + gs[j] + minus[j]) / epsilon, LOWEST)
+                e = power_of_two(t * _LOG2_E)
+                entries[j] = e
+                w = bs[j] * e
+                total += w
+                cost -= w * minus[j]
+                relative += w * t
+                entropy += w * logs[j]
+            for j in range(len(minus)):
+                into[j] += weight * entries[j]
+            sums[i, 0] += total
+            sums[i, 1] += cost
+            sums[i, 2] += relative
+            sums[i, 3] += entropy

@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
-from kernels.crew import Crew
 from kernels.transport.anderson import Anderson
-from kernels.transport.interaction import Columns, Streamed, Swept, choose, costs_of
+from kernels.transport.interaction import Columns, Passes, Swept
 from kernels.transport.problem import TransportProblem
 from kernels.transport.solution import History, Marginals, Potentials, Status
 from kernels.transport.telling import Telling
@@ -20,8 +19,6 @@ _LOG2_E = math.log2(math.e)
 _LARGE, _FALL, _LOOSE = 0.04, 4.0, 3e-3
 # Entries of 32 bits have marginal errors of some 1e-7 of their own.
 _FINE = 5e-7
-# Products of 32 bits are used where the error they make is at most this share of the tolerance.
-_SHARE = 0.02
 # Iterations without a tenth of progress after which the error has stalled; sooner where it is as small as rounding, and
 # where it need not be small.
 _PATIENCE, _PATIENCE_ON_WAY, _PATIENCE_AT_FLOOR = 2000, 100, {32: 5, 64: 60}
@@ -36,18 +33,16 @@ class Search:
         tolerance: float,
         most_iterations: int,
         memory: int,
-        storage: str,
-        crew: Crew,
+        passes: Passes,
         telling: Telling,
     ) -> None:
         self._problem, self._tolerance, self._most, self._memory = problem, tolerance, most_iterations, memory
-        self._storage, self._crew, self._telling = storage, crew, telling
+        self._passes, self._telling = passes, telling
         self._a, self._b = problem.weights_a.numpy(), problem.weights_b.numpy()
         self._scale = _LOG2_E / problem.epsilon
         self._u, self._v = np.zeros(len(self._a)), np.zeros(len(self._b))
         self._bits = 64 if tolerance < _FINE else 32
-        self._costs = costs_of(problem, self._fine)
-        self._interaction = choose(problem, self._costs, self._bits, storage, not self._levels(), crew, telling.look)
+        self._interaction = passes.interaction(self._bits, not self._levels())
         self._duals, self._epsilons = list[float](), list[float]()
         self.errors = list[float]()
         self.status = Status.UNFINISHED
@@ -179,13 +174,7 @@ class Search:
 
     def _measure(self) -> float:
         """The marginal error anew, rows and columns, in 64 bits."""
-        if not self._costs.fine:
-            # Formed for this once: 64 bits take as long again as 32 in every product.
-            streamed = Streamed(self._problem, costs_of(self._problem, True), 64, self._crew, self._telling.look)
-        else:
-            streamed = Streamed(self._problem, self._costs, 64, self._crew, self._telling.look)
-        moved, sums, columns = streamed.sums(self._scale, self._u, self._v, scaled=False)
-        rows, columns = self._a * sums * np.exp2(self._u - moved), columns * self._b
+        rows, columns = self._passes.marginals(self._scale, self._u, self._v)
         self.marginals = Marginals(torch.from_numpy(rows), torch.from_numpy(columns))
         return float(np.abs(rows - self._a).sum() + np.abs(columns - self._b).sum())
 
@@ -193,16 +182,4 @@ class Search:
         """From here on in 64 bits; what was kept in 32 is let go first."""
         self._bits = 64
         del self._interaction
-        self._costs = costs_of(self._problem, True)
-        # Twice as many bytes may have no room; a solution that came so far is not refused.
-        storage = "streamed" if self._storage == "streamed" else "automatic"
-        self._interaction = choose(
-            self._problem, self._costs, self._bits, storage, False, self._crew, self._telling.look
-        )
-
-    @property
-    def _fine(self) -> bool:
-        """Whether exponents need 64 bits: products of 32 have errors of the size of squares, over ε."""
-        x, y = self._problem.centered
-        largest = math.sqrt(float(x.square().sum(1).max()) * float(y.square().sum(1).max()))
-        return self._bits == 64 or 2.0**-23 * largest * _LOG2_E / self._problem.epsilon > _SHARE * self._tolerance
+        self._interaction = self._passes.interaction(self._bits, False)

@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from kernels.arrays import place_of
 from kernels.crew import Crew
 from kernels.param import Interval, option, param
 from kernels.transport.base import COLD, Solver, Start, Watch, check_start, unwatched
-from kernels.transport.interaction import STORAGES, single_threads
+from kernels.transport.interaction import STORAGES, OnCores, Passes, single_threads
 from kernels.transport.problem import TransportProblem
 from kernels.transport.search import Search
 from kernels.transport.solution import Coupling, EntropicCoupling, Marginals, Potentials, Solution
@@ -37,10 +38,18 @@ class Sinkhorn(Solver):
         10, "m", (0, 20), "former iterates that the next one is combined from; 0 is plain", domain=Interval(0, 100)
     )
     storage: str = option("automatic", "", STORAGES, "whether exponentials are kept in memory or formed at each look")
+    device: str = option("cpu", "", ("cpu", "cuda"), "processor, or an NVIDIA graphics card, where nothing is stored")
 
     def solve(self, problem: TransportProblem, start: Start = COLD, watch: Watch = unwatched) -> Solution[Coupling]:
-        with single_threads():
-            return self._solve(problem, start, watch)
+        try:
+            with single_threads():
+                return self._solve(problem, start, watch)
+        except torch.OutOfMemoryError:
+            n, m = len(problem.points_x), len(problem.points_y)
+            raise ValueError(
+                f"the memory of {self.device} does not suffice for clouds of {n} and {m} points; choose fewer, or use "
+                f"cpu."
+            ) from None
 
     def _solve(self, problem: TransportProblem, start: Start, watch: Watch) -> Solution[Coupling]:
         problem.check_balanced()
@@ -49,15 +58,9 @@ class Sinkhorn(Solver):
         # Points without weight take no part; their potentials are told by the others.
         has_a, has_b = problem.weights_a > 0, problem.weights_b > 0
         with Crew("transport") as crew:
-            search = Search(
-                _restricted(problem, has_a, has_b),
-                self.tolerance,
-                self.most_iterations,
-                self.memory,
-                self.storage,
-                crew,
-                telling,
-            )
+            present = _restricted(problem, has_a, has_b)
+            passes = self._passes(present, crew, telling)
+            search = Search(present, self.tolerance, self.most_iterations, self.memory, passes, telling)
             search.run(start.potential_g[has_b].numpy() if isinstance(start, Potentials) else None)
         coupling = EntropicCoupling(problem, _extended(problem, search.potentials, has_a, has_b))
         rows, columns = (torch.zeros_like(weights) for weights in (problem.weights_a, problem.weights_b))
@@ -65,6 +68,16 @@ class Sinkhorn(Solver):
         coupling.know(Marginals(rows, columns))
         iterations = len(search.errors)
         return Solution(coupling, search.status, iterations, telling.seconds, search.history, search.method)
+
+    def _passes(self, problem: TransportProblem, crew: Crew, telling: Telling) -> Passes:
+        if self.device == "cpu":
+            return OnCores(problem, self.tolerance, self.storage, crew, telling.look)
+        if self.storage == "stored":
+            raise ValueError("exponentials are not stored on device cuda; choose storage automatic or streamed.")
+        place = place_of(self.device)
+        from kernels.transport.card import OnCard
+
+        return OnCard(problem, self.tolerance, place, telling.look)
 
 
 def _restricted(problem: TransportProblem, has_a: Bool[Tensor, " n"], has_b: Bool[Tensor, " m"]) -> TransportProblem:

@@ -2,21 +2,29 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Generic, TypeVar, final
+from typing import Generic, Protocol, TypeVar, final, runtime_checkable
 
+import numpy as np
 import psutil
 import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from kernels.crew import Crew, Look, Part, unheard
+from kernels.transport.interaction import ALL, FORMED, PIECE, costs_of, single_threads
+from kernels.transport.loops import LOWEST, TILE, fill, measure
 from kernels.transport.problem import TransportProblem
 
-# torch's exponential of 64 bits is fifty times slower below about -708, and nothing is left there anyway.
-_LOWEST = -700.0
 _WORST = 0.9
+# Columns of many coordinates at a time: products of few rows take twice as long as those of some hundred.
+_WIDTH = 2**12
+# The share of a look for sums in the time of three looks, the last of which takes many logarithms.
+_FIRST = 0.1
+_TINY = torch.finfo(torch.float64).tiny
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,33 +65,28 @@ class Coupling(ABC):
     @final
     def entries(self, begin: int, end: int) -> Float64[Tensor, "rows m"]:
         """π_ij for rows begin to end."""
-        a, b = self.problem.weights_a, self.problem.weights_b
-        return self.log_density(begin, end).clamp_(min=_LOWEST).exp_().mul_(b).mul_(a[begin:end, None])
+        return self.looking.entries(begin, end)
+
+    @final
+    @cached_property
+    def looking(self) -> "Looking":
+        """How entries are looked at, row by row."""
+        if isinstance(self, _Told) and _are_finite(self.potentials):
+            return _OfPotentials(self.problem, self.potentials)
+        return _OfDensity(self)
 
     @final
     @cached_property
     def measures(self) -> Measures:
         """Marginals, cost and entropies: one look at all entries, in 64 bits."""
-        problem = self.problem
-        a, b = problem.weights_a, problem.weights_b
-        rows, entropy = torch.empty_like(a), torch.empty_like(a)
-        columns, cost, relative = torch.zeros_like(b), 0.0, 0.0
-        log_b = b.clamp(min=torch.finfo(b.dtype).tiny).log()
-        for begin, end in problem.blocks():
-            log_density = self.log_density(begin, end).clamp_(min=_LOWEST)
-            entries = log_density.exp().mul_(b).mul_(a[begin:end, None])
-            sums = entries.sum(1)
-            rows[begin:end] = sums
-            columns += entries.sum(0)
-            cost += float(torch.dot(problem.cost(begin, end).view(-1), entries.view(-1)))
-            relative_by_row = (log_density * entries).sum(1)
-            relative += float(relative_by_row.sum())
-            # log of a row scaled to one: log density + log b + log a - log of its sum.
-            mass = sums.clamp(min=torch.finfo(b.dtype).tiny)
-            scale = a[begin:end].clamp(min=torch.finfo(b.dtype).tiny).log() - mass.log()
-            entropy[begin:end] = -((relative_by_row + entries @ log_b) / mass + scale)
-        mass, product = float(rows.sum()), problem.mass_a * problem.mass_b
-        return Measures(Marginals(rows, columns), cost, relative - mass + product, entropy.clamp(min=0.0))
+        return self.measure(unheard)
+
+    @final
+    def measure(self, look: Look) -> Measures:
+        """The measures, which are then known; `look` hears of the share that is done, and may end the work."""
+        if "measures" not in vars(self):
+            vars(self)["measures"] = _measured(self, look)
+        return self.measures
 
     @final
     @cached_property
@@ -139,18 +142,34 @@ class Coupling(ABC):
     @cached_property
     def barycentric_map(self) -> Float64[Tensor, "n d"]:
         """Where each point of x is sent on average: the mean of y under its row, nan for a row without mass."""
-        y, moved = self.problem.points_y, torch.empty_like(self.problem.points_x)
-        for begin, end in self.problem.blocks():
-            entries = self.entries(begin, end)
-            moved[begin:end] = (entries @ y).div_(entries.sum(1)[:, None])
-        return moved
+        return self.send(unheard)
 
     @final
-    def strongest(self, count: int) -> tuple[Float64[Tensor, "n most"], Int64[Tensor, "n most"]]:
+    def send(self, look: Look) -> Float64[Tensor, "n d"]:
+        """The barycentric map, which is then known; `look` hears of the share that is done, and may end the work."""
+        if "barycentric_map" not in vars(self):
+            looked_at, y = self.looking, self.problem.points_y
+            sent = torch.empty_like(self.problem.points_x)
+
+            def form(begin: int, end: int) -> None:
+                sums, masses = looked_at.weighed(begin, end, y)
+                torch.div(sums, masses[:, None], out=sent[begin:end])
+
+            _over_rows(self.problem, looked_at.weighed_at_once, form, _nothing, look)
+            vars(self)["barycentric_map"] = sent
+        return self.barycentric_map
+
+    @final
+    def strongest(self, count: int, look: Look = unheard) -> tuple[Float64[Tensor, "n most"], Int64[Tensor, "n most"]]:
         """The largest entries of each row, at most `count`, and where they stand, largest first."""
-        most = min(count, len(self.problem.points_y))
-        parts = [torch.topk(self.entries(begin, end), most) for begin, end in self.problem.blocks()]
-        return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
+        n, most = len(self.problem.points_x), min(count, len(self.problem.points_y))
+        values, places = torch.empty(n, most, dtype=torch.float64), torch.empty(n, most, dtype=torch.int64)
+
+        def form(begin: int, end: int) -> None:
+            torch.topk(self.entries(begin, end), most, out=(values[begin:end], places[begin:end]))
+
+        _over_rows(self.problem, FORMED, form, _nothing, look)
+        return values, places
 
     @final
     def whole(self) -> Float64[Tensor, "n m"]:
@@ -200,26 +219,230 @@ class EntropicCoupling(Coupling):
 
         Source: Altschuler, Weed and Rigollet 2017, Near-linear time approximation algorithms, algorithm 2.
         """
-        problem = self.problem
-        a, b = problem.weights_a, problem.weights_b
-        found = self.marginals
-        by_row = (a / found.rows).nan_to_num(posinf=1.0, nan=1.0).clamp(max=1.0)
-        columns = torch.zeros_like(b)
-        for begin, end in problem.blocks():
-            columns += by_row[begin:end] @ self.entries(begin, end)
-        by_column = (b / columns).nan_to_num(posinf=1.0, nan=1.0).clamp(max=1.0)
-        missing_b = b - columns * by_column
-        lacking = float(missing_b.sum())
-        cost = entropy = 0.0
-        for begin, end in problem.blocks():
-            entries = self.entries(begin, end).mul_(by_row[begin:end, None]).mul_(by_column)
-            missing_a = a[begin:end] - entries.sum(1)
-            if lacking > 0:
-                entries.add_(torch.outer(missing_a / lacking, missing_b))
-            cost += float(torch.dot(problem.cost(begin, end).view(-1), entries.view(-1)))
-            density = entries.clamp(min=torch.finfo(a.dtype).tiny).div(torch.outer(a[begin:end], b))
-            entropy += float(torch.where(entries > 0, entries * density.log_(), 0.0).sum())
-        return cost + problem.epsilon * (entropy - problem.mass_a + problem.mass_a * problem.mass_b) - self.dual_value
+        return self.bound(unheard)
+
+    def bound(self, look: Look) -> float:
+        """The dual gap, which is then known; `look` hears of the share that is done, and may end the work."""
+        if "dual_gap" not in vars(self):
+            vars(self)["dual_gap"] = _rounded_cost(self, look) - self.dual_value
+        return self.dual_gap
+
+
+@runtime_checkable
+class _Told(Protocol):
+    """A coupling that potentials tell: the logarithm of its density is (f + g - c) / ε."""
+
+    @property
+    def potentials(self) -> Potentials: ...
+
+
+class Looking(ABC):
+    """A way to look at rows; several threads may."""
+
+    summed: int
+    """Entries that `sums` looks at in some milliseconds, in little memory."""
+    weighed_at_once: int
+    """As many for `weighed`."""
+
+    @abstractmethod
+    def entries(self, begin: int, end: int) -> Float64[Tensor, "rows m"]:
+        """π_ij for rows begin to end."""
+
+    @abstractmethod
+    def sums(
+        self, begin: int, end: int, a: Float64[Tensor, " rows"], sums: Float64[Tensor, "rows 4"]
+    ) -> Float64[Tensor, " m"]:
+        """Over rows, with weights b: of density, density times cost, its logarithm and log b; over columns with a."""
+
+    @abstractmethod
+    def weighed(
+        self, begin: int, end: int, values: Float64[Tensor, "m d"]
+    ) -> tuple[Float64[Tensor, "rows d"], Float64[Tensor, " rows"]]:
+        """Sums over rows of π_ij, times values and by themselves."""
+
+
+@final
+class _OfDensity(Looking):
+    """Entries of which the density is known."""
+
+    summed = weighed_at_once = FORMED
+
+    def __init__(self, coupling: Coupling) -> None:
+        self._coupling = coupling
+
+    def entries(self, begin: int, end: int) -> Float64[Tensor, "rows m"]:
+        a, b = self._coupling.problem.weights_a, self._coupling.problem.weights_b
+        return self._coupling.log_density(begin, end).clamp_(min=LOWEST).exp_().mul_(b).mul_(a[begin:end, None])
+
+    def sums(
+        self, begin: int, end: int, a: Float64[Tensor, " rows"], sums: Float64[Tensor, "rows 4"]
+    ) -> Float64[Tensor, " m"]:
+        problem = self._coupling.problem
+        log_density = self._coupling.log_density(begin, end).clamp_(min=LOWEST)
+        density = log_density.exp()
+        weighted = density * problem.weights_b
+        sums[:, 0] = weighted.sum(1)
+        sums[:, 1] = problem.cost(begin, end).mul_(weighted).sum(1)
+        sums[:, 2] = log_density.mul_(weighted).sum(1)
+        sums[:, 3] = weighted @ _log(problem.weights_b)
+        return a @ density
+
+    def weighed(
+        self, begin: int, end: int, values: Float64[Tensor, "m d"]
+    ) -> tuple[Float64[Tensor, "rows d"], Float64[Tensor, " rows"]]:
+        entries = self.entries(begin, end)
+        return entries @ values, entries.sum(1)
+
+
+@final
+class _OfPotentials(Looking):
+    """Entries that potentials tell, formed and looked at in machine code."""
+
+    def __init__(self, problem: TransportProblem, potentials: Potentials) -> None:
+        n, m = len(problem.points_x), len(problem.points_y)
+        self._costs = costs_of(problem, True).at(1.0)
+        width = _WIDTH if self._costs.divided else m
+        self._tiles = [slice(left, min(left + width, m)) for left in range(0, m, width)]
+        self.weighed_at_once = min(FORMED // width * m, PIECE)
+        self.summed = self.weighed_at_once if self._costs.formed else PIECE
+        x_offset, y_offset = self._costs.offsets
+        self._x_offset, self._y_offset = np.zeros(n) + x_offset, np.zeros(m) + y_offset
+        self._f, self._g = potentials.potential_f.numpy(), potentials.potential_g.numpy()
+        self._epsilon, self._a, self._b = problem.epsilon, problem.weights_a.numpy(), problem.weights_b.numpy()
+        self._log_b = _log(problem.weights_b).numpy()
+
+    def entries(self, begin: int, end: int) -> Float64[Tensor, "rows m"]:
+        return self.formed(begin, end)[0]
+
+    def formed(
+        self, begin: int, end: int, columns: slice = ALL
+    ) -> tuple[Float64[Tensor, "rows columns"], Float64[Tensor, "rows columns"]]:
+        """Entries, and minus the costs."""
+        g, points, others, given = self._g[columns], *self._costs.between(begin, end, columns)
+        entries, minus = np.empty((2, end - begin, len(g)))
+        fill(
+            points, others, given, self._costs.factor, self._x_offset[begin:end], self._y_offset[columns],
+            self._f[begin:end], g, self._epsilon, self._a[begin:end], self._b[columns], minus, entries,
+        )  # fmt: skip
+        return torch.from_numpy(entries), torch.from_numpy(minus)
+
+    def sums(
+        self, begin: int, end: int, a: Float64[Tensor, " rows"], sums: Float64[Tensor, "rows 4"]
+    ) -> Float64[Tensor, " m"]:
+        found, room = np.zeros_like(self._g), np.empty((2, TILE))
+        sums.zero_()
+        for columns in self._tiles:
+            points, others, given = self._costs.between(begin, end, columns)
+            measure(
+                points, others, given, self._costs.factor, self._x_offset[begin:end], self._y_offset[columns],
+                self._f[begin:end], self._g[columns], self._epsilon, a.numpy(), self._b[columns], self._log_b[columns],
+                sums.numpy(), found[columns], room,
+            )  # fmt: skip
+        return torch.from_numpy(found)
+
+    def weighed(
+        self, begin: int, end: int, values: Float64[Tensor, "m d"]
+    ) -> tuple[Float64[Tensor, "rows d"], Float64[Tensor, " rows"]]:
+        found = torch.zeros(end - begin, values.shape[1], dtype=torch.float64)
+        masses = torch.zeros(end - begin, dtype=torch.float64)
+        for columns in self._tiles:
+            entries, _ = self.formed(begin, end, columns)
+            found.addmm_(entries, values[columns])
+            masses += entries.sum(1)
+        return found, masses
+
+
+def _log(weights: Float64[Tensor, " m"]) -> Float64[Tensor, " m"]:
+    return weights.clamp(min=_TINY).log()
+
+
+def _over_rows(
+    problem: TransportProblem,
+    pairs: int,
+    form: Callable[[int, int], Part],
+    take: Callable[[Part], object],
+    look: Look,
+) -> None:
+    """Form parts of rows from begin to end, of so many pairs, on all cores; they are taken in order.
+
+    What is made from them does not depend on the number of cores.
+    """
+    n, height = len(problem.points_x), max(1, pairs // len(problem.points_y))
+    with single_threads(), Crew("coupling") as crew:
+        crew.in_order(
+            -(-n // height),
+            lambda k: form(k * height, min((k + 1) * height, n)),
+            lambda _place, part: take(part),
+            look,
+        )
+
+
+def _nothing(part: None) -> None:
+    """Rows that have their place need not be taken."""
+
+
+@single_threads()
+def _measured(coupling: Coupling, look: Look) -> Measures:
+    problem, looked_at = coupling.problem, coupling.looking
+    a, b = problem.weights_a, problem.weights_b
+    sums, columns = torch.empty(len(a), 4, dtype=torch.float64), torch.zeros_like(b)
+    _over_rows(
+        problem,
+        looked_at.summed,
+        lambda begin, end: looked_at.sums(begin, end, a[begin:end], sums[begin:end]),
+        columns.add_,
+        look,
+    )
+    total, cost, relative, entropy = sums.T
+    rows = a * total
+    # log of a row scaled to one: log density + log b + log a - log of its sum.
+    mass = rows.clamp(min=_TINY)
+    entropy = -(a * (relative + entropy) / mass + (_log(a) - mass.log()))
+    excess = float(a @ relative) - float(rows.sum()) + problem.mass_a * problem.mass_b
+    return Measures(Marginals(rows, b * columns), float(a @ cost), excess, entropy.clamp(min=0.0))
+
+
+@single_threads()
+def _rounded_cost(coupling: EntropicCoupling, look: Look) -> float:
+    """Entropic cost of the coupling once its marginals are made exact; nan where potentials are not finite."""
+    problem, looked_at = coupling.problem, coupling.looking
+    if not isinstance(looked_at, _OfPotentials):
+        return math.nan
+    if "marginals" not in vars(coupling):
+        coupling.measure(lambda share: look(_FIRST * share))
+    found = coupling.marginals
+    a, b = problem.weights_a, problem.weights_b
+    by_row = (a / found.rows).nan_to_num(posinf=1.0, nan=1.0).clamp(max=1.0)
+    scaled, columns, unused = a * by_row, torch.zeros_like(b), torch.empty(len(a), 4, dtype=torch.float64)
+    _over_rows(
+        problem,
+        looked_at.summed,
+        lambda begin, end: looked_at.sums(begin, end, scaled[begin:end], unused[begin:end]),
+        columns.add_,
+        lambda share: look(_FIRST * (1 + share)),
+    )
+    columns *= b
+    by_column = (b / columns).nan_to_num(posinf=1.0, nan=1.0).clamp(max=1.0)
+    missing_b = b - columns * by_column
+    lacking = float(missing_b.sum())
+    sums = torch.zeros(2, dtype=torch.float64)
+
+    def form(begin: int, end: int) -> Float64[Tensor, " 2"]:
+        entries, minus = looked_at.formed(begin, end)
+        entries.mul_(by_row[begin:end, None]).mul_(by_column)
+        if lacking > 0:
+            entries.addr_((a[begin:end] - entries.sum(1)) / lacking, missing_b)
+        cost = -torch.dot(minus.view(-1), entries.view(-1))
+        log_density = torch.div(entries, b, out=minus).div_(a[begin:end, None]).clamp_(min=_TINY).log_()
+        return torch.stack((cost, torch.dot(torch.where(entries > 0, log_density, 0.0).view(-1), entries.view(-1))))
+
+    _over_rows(problem, FORMED, form, sums.add_, lambda share: look(2 * _FIRST + (1 - 2 * _FIRST) * share))
+    cost, entropy = sums.tolist()
+    return cost + problem.epsilon * (entropy - problem.mass_a + problem.mass_a * problem.mass_b)
+
+
+def _are_finite(potentials: Potentials) -> bool:
+    return bool(potentials.potential_f.isfinite().all() and potentials.potential_g.isfinite().all())
 
 
 class Status(StrEnum):

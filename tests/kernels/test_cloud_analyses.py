@@ -16,7 +16,7 @@ from kernels.analyses.sampled import check, measurable, measure, measurements
 from kernels.experiment import Experiment
 from kernels.grids import Karras, Tabulated, Uniform
 from kernels.observations import Inpainting
-from kernels.particles import Sampling
+from kernels.particles import Sampling, data_points
 from kernels.processes import EDM, FlowMatching
 from kernels.report import report
 from kernels.samplers import EDMHeun, EulerMaruyama, FlowEuler
@@ -330,7 +330,7 @@ def test_only_a_network_is_trained() -> None:
 
 def test_data_given_an_observation_are_those_of_the_posterior() -> None:
     observed = replace(THREE, spectrum=PowerLaw(modes=4), observation=Inpainting())
-    points = clouds.data_points(observed, 20_000, 3).double()
+    points = data_points(observed, 20_000, 3).double()
     law = observed.law
     np.testing.assert_allclose(points.var(0), law.variance, rtol=0.05)
     np.testing.assert_allclose(points.mean(0), law.mean.expand(4), atol=5 * float((law.variance / 2e4).sqrt().max()))

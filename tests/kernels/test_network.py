@@ -243,7 +243,7 @@ def test_the_seed_decides_and_no_other_random_numbers_are_touched() -> None:
     assert first.excess != other.excess
 
 
-class Stopped(Exception):  # noqa: N818
+class StoppedError(Exception):
     """As a person stops it."""
 
 
@@ -261,10 +261,10 @@ def test_what_the_hearer_raises_ends_the_work_and_nothing_is_kept() -> None:
     def stop(progress: TrainingProgress) -> None:
         if progress.iterations:
             seen.append(_vectors(size))
-            raise Stopped
+            raise StoppedError
 
     begin = time.monotonic()
-    with pytest.raises(Stopped) as caught:
+    with pytest.raises(StoppedError) as caught:
         train(model, BALLS, watch=stop)
     assert time.monotonic() - begin < 5
     assert seen[0] > 0

@@ -2,9 +2,6 @@
 
 import importlib.util
 import math
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -342,50 +339,3 @@ def test_a_score_of_points_predicts_alike() -> None:
     torch.testing.assert_close(problem.velocity(x, t), f * x - 0.5 * g2 * problem.score_at(x, t))
     assert counted == [2]
     assert isinstance(population, Population)
-
-
-@pytest.mark.skipif(
-    importlib.util.find_spec("triton") is None, reason="needs the package triton, which is not installed"
-)
-def test_the_program_for_graphics_cards_gives_the_same_cloud() -> None:
-    # Its interpreter runs on the processor; it has to be chosen before triton is imported.
-    text = """
-import torch
-from tests.kernels.test_particles import EVERY
-from kernels.normals import normals
-from kernels.particles import card, fused
-from kernels.particles.plan import Plan
-place = torch.device("cpu")
-assert float((card.normals(5, 2, 7, 1000, 3000, place) - normals(5, 2, 7, 1000, 3000)).abs().max()) < 2e-4
-for where in EVERY:
-    for dtype in (torch.float32, torch.float64):
-        plan, found = Plan(where, where.data, dtype), []
-        for module in (card, fused):
-            state = torch.zeros(plan.components, 30, plan.modes, dtype=dtype)
-            kept = torch.zeros(2, 30, plan.modes, dtype=dtype)
-            module.advance(state, plan.start(), 3, 11, {}, kept)
-            for tables in plan.tables():
-                module.advance(state, tables, 3, 11, {3: 0, 8: 1}, kept)
-            found.append((state, kept))
-        for a, b in zip(*found):
-            torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-4 * float(b.abs().max()))
-print("same")
-"""
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "WASSERSCOPE_TYPECHECK": "0"}
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, env=environment, check=False)
-    assert done.stdout == "same\n", done.stderr
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA graphics card, and there is none")
-@pytest.mark.parametrize("where", [*EVERY, on_a_mixture(EulerMaruyama(), grid=Uniform(steps=20))], ids=name)
-def test_a_graphics_card_gives_the_same_cloud(where: Experiment) -> None:
-    sampling = Sampling(particles=3000, seed=int(torch.initial_seed() % 2**32), dtype="float64")
-    on_card = sample(where, replace(sampling, device="cuda"), at=(0, 2)).points
-    on_processor = sample(where, sampling, at=(0, 2)).points
-    size = float(on_processor.abs().max())
-    torch.testing.assert_close(on_card, on_processor, rtol=1e-4, atol=2e-4 * size)
-    law = report(where).modes
-    if has_law(where):
-        points = sample(where, replace(sampling, device="cuda", particles=40_000, dtype="float32")).points.double()
-        found = Moments(40_000, points.mean(0), points.var(0), torch.zeros(0, 0).long())
-        agree(found, Gaussian(law.mean, law.variance))

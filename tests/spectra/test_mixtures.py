@@ -1,7 +1,6 @@
 """Mixtures against the covariances of the shapes themselves, and against moments that a fit must keep."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +24,12 @@ from kernels.spectra import (
     frame_of,
     population_of,
 )
+from tests.refusing import refusal
 
 Floats = NDArray[np.float64]
 SHAPES = ("moons", "rings", "checkerboard", "spiral", "grid", "random")
 of_every_shape = pytest.mark.parametrize("shape", SHAPES)
 FORMS = ("full", "diag", "tied", "spherical")
-
-
-def refusal(spectrum: Spectrum) -> str:
-    sentences: set[str] = set()
-    asked: tuple[Callable[[], object], ...]
-    asked = (spectrum.law, lambda: frame_of(spectrum), lambda: population_of(spectrum))
-    for ask in asked:
-        with pytest.raises(ValueError) as caught:
-            ask()
-        sentences.add(str(caught.value))
-    (sentence,) = sentences
-    return sentence
 
 
 def round_mixture(spectrum: Spectrum) -> RoundMixture:

@@ -1,7 +1,6 @@
 """Laws that are their samples: in the coordinates of the data everything is a sum over the samples."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from kernels.spectra import (
     frame_of,
     population_of,
 )
+from tests.refusing import refusal
 
 Floats = NDArray[np.float64]
 SHAPES = ((60, 4), (5, 40), (6, 6), (2, 1), (2, 3))
@@ -222,18 +222,6 @@ def test_points_are_read_again_when_their_file_changes(tmp_path: Path) -> None:
 
 
 # --------------------------------------------------------------------------------------------- refusals
-
-
-def refusal(spectrum: Spectrum) -> str:
-    sentences: set[str] = set()
-    asked: tuple[Callable[[], object], ...]
-    asked = (spectrum.law, lambda: frame_of(spectrum), lambda: population_of(spectrum))
-    for ask in asked:
-        with pytest.raises(ValueError) as caught:
-            ask()
-        sentences.add(str(caught.value))
-    (sentence,) = sentences
-    return sentence
 
 
 @pytest.mark.parametrize(
