@@ -54,6 +54,8 @@ class Chores(QObject):
         self._working = ""
         self._wanted: object = None
         self._job = ""
+        # Whether further work for the plots was left for other work, and is still to be done.
+        self._gave_way = False
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
@@ -178,14 +180,16 @@ class Chores(QObject):
         self._rest.start()
 
     def _go_further(self) -> None:
-        window, wanted = self._window, self._wanted
+        window, wanted, self._gave_way = self._window, self._wanted, False
         plots = [plot for plot in window.tabs.seen() if plot.further is not None]
         if not window.is_built or self._working or not plots:
             return
         session = window.session
 
         def watch(done: int, share: float) -> None:
-            if self._wanted != wanted or self._working:
+            # A person who waits for something else comes first.
+            self._gave_way = self.jobs.has_waiting
+            if self._wanted != wanted or self._working or self._gave_way:
                 raise StoppedError
             self.jobs.tell((done + share) / len(plots), "")
 
@@ -227,6 +231,8 @@ class Chores(QObject):
         self._window.transport.set_progress(None)
         if name != MORE:
             self.told.emit(f"{name}: {seconds:.1f} s on CPU")
+        if name != MORE and self._gave_way:
+            self._rest.start()
 
     def _progress(self, fraction: float, text: str) -> None:
         window = self._window

@@ -1,6 +1,5 @@
 """What a person can do beside the form: files, history, pins, exports, views."""
 
-import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,29 +18,20 @@ from explorer.files import WriteError
 from explorer.gallery import sessions
 from explorer.listing import as_text, catalog
 from explorer.marks import Figure
+from explorer.measuring import Measuring, check_law, measure_all, measure_beyond, measure_replicas, train_network
 from explorer.plots import PLOTS
-from explorer.plots.holding import RANKED, all_choices
-from explorer.plots.learning import worth_measuring
 from explorer.reporting import metadata, write_all
-from explorer.session import LAW, Measured, Sampled, Session, changed_files, load, read_network, weights_beside
+from explorer.session import Session, changed_files, load, read_network, weights_beside
 from explorer.session import save as save_session
-from kernels.analyses.convergence import step_counts, with_steps
-from kernels.analyses.learning import learning, refusal
-from kernels.analyses.sampled import Measurement, check, measurable, measurements
-from kernels.analyses.sweep import numeric_paths, with_value
-from kernels.analyses.trainings import is_trained, keep, train_for, trained_for
+from kernels.analyses.trainings import is_trained, keep
 from kernels.experiment import Experiment, with_kind
-from kernels.particles import Sampling
-from kernels.pipeline import Progress, replicate
-from kernels.scores import Network, Trained, TrainingProgress
+from kernels.scores import Network, Trained
 from kernels.spectra import Spectrum
 
 if TYPE_CHECKING:
     from explorer.window import Window
 
 RECENT = 8
-REPLICAS, VALUES = 32, 8
-CHECKED = 6
 _FILTERS = "Scalable picture (*.svg);;PDF (*.pdf);;Picture (*.png);;Table (*.csv)"
 
 
@@ -244,21 +234,21 @@ class Commands:
         """Run learning and sampling many times over, at values of the number swept."""
         chores = self._window.chores
         if not chores.is_measuring:
-            chores.begin_measuring(partial(_measure, self._session, chores.jobs.tell, chores.measured.emit))
+            chores.begin_measuring(partial(measure_replicas, self._session, chores.jobs.tell, chores.measured.emit))
 
     def measure(self) -> None:
         """Measure all distances of the particles to the data."""
-        self._sample(_measure_all)
+        self._sample(measure_all)
 
     def check(self) -> None:
         """Measure the W2 of particles at numbers of steps around the present one, beside the exact one."""
-        self._sample(_check)
+        self._sample(check_law)
 
     def measure_beyond(self) -> None:
         """Measure the sampler with every choice of the tab that asks whether Gaussian theory holds."""
-        self._sample(_measure_beyond)
+        self._sample(measure_beyond)
 
-    def _sample(self, how: "Measuring") -> None:
+    def _sample(self, how: Measuring) -> None:
         chores = self._window.chores
         if not chores.is_working:
             chores.begin_sampling(partial(how, self._session, chores.jobs.tell, chores.sampled.emit))
@@ -267,7 +257,7 @@ class Commands:
         """Train the network of the present experiment."""
         chores = self._window.chores
         if not chores.is_working:
-            chores.begin_training(partial(_train, self._session, chores.jobs.tell, chores.trained.emit))
+            chores.begin_training(partial(train_network, self._session, chores.jobs.tell, chores.trained.emit))
 
     # ------------------------------------------------------------------------------------------- exports
 
@@ -417,137 +407,6 @@ def _read(path: Path) -> Spectrum:
     spectrum = spectrum_of(path)
     spectrum.law()
     return spectrum
-
-
-def _measure(session: Session, tell: Callable[[float, str], None], found: Callable[[Measured], object]) -> None:
-    """Tell of one mean over replicas after another, the present value first.
-
-    Errors: `ValueError` in one sentence where nothing can be measured.
-    """
-    experiments = _measurable(session.experiment, session.swept)
-    count = len(experiments)
-    for k, experiment in enumerate(experiments):
-        watch = partial(_watch, tell, k, count)
-        # A seed for each, so that the points do not stray together.
-        replicas = replicate(experiment, REPLICAS, seed=k, watch=watch)
-        if math.isfinite(replicas.standard_error):
-            error = replicas.standard_error
-            found(Measured(experiment=experiment, mean=replicas.mean, standard_error=error, replicas=REPLICAS))
-
-
-Tell = Callable[[float, str], None]
-Measuring = Callable[[Session, Tell, Callable[[Sampled], object]], None]
-
-
-def _measure_all(session: Session, tell: Tell, found: Callable[[Sampled], object]) -> None:
-    """Tell of one distance after another.
-
-    Errors: `ValueError` in one sentence where there are no particles.
-    """
-    trained = trained_for(session.experiment)
-    sampling = measurable(session.experiment, session.sampling)
-    for name, one in measurements(session.experiment, sampling, trained, watch=tell):
-        found(_sampled(session.experiment, sampling, name, one))
-
-
-def _measure_beyond(session: Session, tell: Tell, found: Callable[[Sampled], object]) -> None:
-    """Tell of the distance of one choice after another; errors as `_measure_all`."""
-    trained = trained_for(session.experiment)
-    choices = list(dict.fromkeys(choice.experiment for choice in all_choices(session)))
-    for done, experiment in enumerate(choices):
-        sampling = measurable(experiment, session.sampling)
-        watch = partial(_watch_choice, tell, done, len(choices))
-        for name, one in measurements(experiment, sampling, trained, (RANKED,), watch):
-            found(_sampled(experiment, sampling, name, one))
-
-
-def _watch_choice(tell: Tell, done: int, count: int, fraction: float, name: str) -> None:
-    tell((done + fraction) / count, f"{done} of {count} choices")
-
-
-def _check(session: Session, tell: Tell, found: Callable[[Sampled], object]) -> None:
-    """Tell of the W2 of particles at one number of steps after another, the present one first.
-
-    Errors: `ValueError` in one sentence where there is no exact law to be checked.
-    """
-    experiment, sampling = session.experiment, session.sampling
-    tried = (with_steps(experiment, count) for count in step_counts(experiment, CHECKED))
-    others = [changed for changed in tried if changed is not None and changed != experiment]
-    work = sum(len(changed.times) for changed in (experiment, *others))
-    done = 0.0
-    for k, changed in enumerate((experiment, *others)):
-        share = len(changed.times) / work
-        watch = partial(_watch_check, tell, done, share, f"{k} of {len(others) + 1} numbers of steps")
-        one = check(changed, sampling, watch)
-        done += share
-        found(
-            Sampled(
-                experiment=changed,
-                sampling=sampling,
-                distance=LAW,
-                value=one.value,
-                standard_error=one.standard_error,
-                # The law is known exactly: nothing is left where it is met.
-                floor=0.0,
-                floor_error=0.0,
-            )
-        )
-
-
-def _watch_check(tell: Tell, done: float, share: float, text: str, fraction: float) -> None:
-    tell(done + share * fraction, text)
-
-
-def _sampled(experiment: Experiment, sampling: Sampling, name: str, one: Measurement) -> Sampled:
-    return Sampled(
-        experiment=experiment,
-        sampling=sampling,
-        distance=name,
-        value=one.measured.value,
-        standard_error=one.measured.standard_error,
-        floor=one.floor.value,
-        floor_error=one.floor.standard_error,
-    )
-
-
-def _train(session: Session, tell: Tell, further: Callable[[], object]) -> Trained:
-    """Train the network, and tell of its loss as it falls.
-
-    Errors: `ValueError` in one sentence where there is no network, or its training diverges.
-    """
-
-    def watch(progress: TrainingProgress) -> None:
-        tell(progress.fraction, f"{progress.iterations} iterations")
-        further()
-
-    return train_for(session.experiment, watch, session.sampling.device)
-
-
-def _measurable(experiment: Experiment, path: str) -> list[Experiment]:
-    """The experiment at values of a number that are drawn, its own first, where nothing is refused or diverges.
-
-    Errors: `ValueError` in one sentence where there are none.
-    """
-    numbers = numeric_paths(experiment)
-    if path not in numbers:
-        raise ValueError(f"{path} is no number of this experiment; choose another one to sweep.")
-    found: list[Experiment] = []
-    for value in worth_measuring(experiment, path, VALUES):
-        try:
-            changed = with_value(experiment, path, value)
-            # Where there is no theory there is still something to measure.
-            finite = bool(refusal(changed)) or math.isfinite(learning(changed).total)
-        except ValueError:
-            continue
-        if finite:
-            found.append(changed)
-    if not found:
-        raise ValueError("there is nothing to measure: the sampler or the training diverges at every value.")
-    return found
-
-
-def _watch(tell: Callable[[float, str], None], done: int, count: int, progress: Progress) -> None:
-    tell((done + progress.fraction) / count, f"{done} of {count} values")
 
 
 def _drawn(figure: Figure, said: dict[str, str], hidden: frozenset[str]) -> tuple[bytes, bytes]:

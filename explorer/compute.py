@@ -121,6 +121,12 @@ class ComputeService(QObject):
         self.progressed.emit(fraction, text)
 
     @property
+    def has_waiting(self) -> bool:
+        """Whether something waits for what runs."""
+        with self._condition:
+            return bool(self._boxes)
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing runs or waits."""
         with self._condition:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from explorer.plots.coupled import question_of
 from explorer.plots.iterations import ADVICE
 from explorer.session import Session
-from kernels.analyses.coupled import Coupled, Scales, coupled_now, gaussians_of, known_estimates, scales_of
+from kernels.analyses.coupled import Coupled, coupled_now, gaussians_of
+from kernels.analyses.estimated import Scales, known_estimates, scales_of
 from kernels.transport import ESTIMATORS, EntropicCoupling, UnbalancedCoupling
 
 Value = float | int | str | None
@@ -63,7 +64,11 @@ def told(session: Session) -> Told:
         ("done by", solution.method),
         ("points", f"{len(problem.points_x)} and {len(problem.points_y)}, {problem.points_x.shape[1]} coordinates"),
     ]
-    return Told(tuple(lines), values, scales_of(question), found.is_whole, solution.converged)
+    # Plain values have no infinities: other programs read them.
+    plain = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
+    }
+    return Told(tuple(lines), plain, scales_of(question), found.is_whole, solution.converged)
 
 
 def _values(found: Coupled) -> dict[str, Value]:

@@ -1,6 +1,8 @@
 """The experiment: everything a person can choose, as one immutable value."""
 
 import dataclasses
+import os
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -11,7 +13,7 @@ from kernels.arrays import Times
 from kernels.gaussian import Gaussian
 from kernels.grids import TIME_GRIDS, Adapted, Placed, Setting, Spaced, TimeGrid, Uniform, placed
 from kernels.observations import OBSERVATIONS, Conditioned, Observation, Unobserved
-from kernels.param import Choice, Component, Declaration, choice, declarations, described, nearest_first
+from kernels.param import Choice, Component, Declaration, Path, choice, declarations, described, leaves, nearest_first
 from kernels.processes import PROCESSES, Held, Process, VPLinear
 from kernels.samplers import SAMPLERS, EulerMaruyama, Sampler, SingleLevel
 from kernels.scores import SCORE_MODELS, Exact, ScoreModel
@@ -267,6 +269,20 @@ def _value(declaration: Declaration, value: Any, where: str) -> Any:
     except ValueError as error:
         raise ValueError(f"{where} {error}.") from None
     return read_component(kind, value, kind.__name__)
+
+
+def files_of(component: Component) -> tuple[Hashable, ...]:
+    """What tells the files that a component names from what they were: sizes and times, or that there is none."""
+    found: list[Hashable] = []
+    for _, declaration, value in leaves(component):
+        if isinstance(declaration, Path) and value:
+            try:
+                status = os.stat(value)  # noqa: PTH116 - a path may be a folder, or nothing at all
+            except (OSError, ValueError):
+                found.append(None)
+            else:
+                found.append((status.st_size, status.st_mtime_ns))
+    return tuple(found)
 
 
 def override(experiment: Experiment, assignments: list[tuple[str, str]]) -> Experiment:

@@ -34,13 +34,14 @@ class NothingToCoupleError(ValueError):
 class Pair:
     """Two clouds in the same coordinates, and the laws they were drawn from, where they are known.
 
-    Of files the coordinates are the principal axes of both clouds together. `found` says how many points there were.
+    Of files the coordinates are the principal axes of both clouds together. `there` says how many points there are,
+    None where there are as many as are asked for.
     """
 
     points_x: Float64[Tensor, "n d"]
     points_y: Float64[Tensor, "m d"]
     laws: tuple[Gaussian, Gaussian] | None
-    found: tuple[int, int]
+    there: tuple[int, int] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,7 @@ class FromExperiment(Clouds, ABC):
         x, p = self.of_x(experiment, sampling, trained, modes, lambda share: watch(0.5 * share))
         y, q = self.of_y(experiment, sampling, trained, modes, lambda share: watch(0.5 + 0.5 * share))
         laws = (p, q) if p is not None and q is not None else None
-        return Pair(x[:, :modes].double(), y[:, :modes].double(), laws, (len(x), len(y)))
+        return Pair(x[:, :modes].double(), y[:, :modes].double(), laws, None)
 
     @abstractmethod
     def of_x(
@@ -224,9 +225,11 @@ def _of_files(first: Stamp, second: Stamp, most: int, seed: int) -> Pair:
         )
     both = np.concatenate(parts)
     try:
-        vectors = pca_basis(both, str(first.path)).vectors if len(both) > 1 else np.eye(dimensions[0])
+        vectors = pca_basis(both, f"{first.path} or {second.path}").vectors
     except ValueError as error:
         raise ValueError(f"{error}.") from None
+    if not vectors.shape[1]:
+        raise NothingToCoupleError("all points of both clouds lie at the origin: there is nothing to couple.")
     x, y = (torch.from_numpy(np.ascontiguousarray((part - both.mean(0)) @ vectors)) for part in parts)
     return Pair(x, y, None, (found[0], found[1]))
 

@@ -268,7 +268,7 @@ def test_what_is_finished_is_kept_when_stopped(qtbot: QtBot, window: Window, mon
         floor_error=0.1,
     )
     redrawn(qtbot, window, lambda: window.store.set(MOONS))
-    monkeypatch.setattr(commands, "_measure_all", two)
+    monkeypatch.setattr(commands, "measure_all", two)
     trigger(window, "&Measure particles")
     qtbot.waitUntil(lambda: figure(window, "distances").categories == ("SW₂",), timeout=LONG)
     qtbot.waitUntil(lambda: window.cloud_bar.work.bar.value() == 500, timeout=LONG)

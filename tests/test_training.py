@@ -13,7 +13,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from explorer import commands
+from explorer import measuring
 from explorer.fields.row import IDLE
 from explorer.form import Form
 from explorer.marks import NEUTRAL, Band, Curve, Figure, Points
@@ -247,7 +247,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, qapp: object) -> Iterator[W
 @pytest.fixture
 def window(qtbot: QtBot, shared: Window, monkeypatch: pytest.MonkeyPatch) -> Window:
     """The window at its tab Learning; replicas are few."""
-    monkeypatch.setattr(commands, "REPLICAS", 3)
+    monkeypatch.setattr(measuring, "REPLICAS", 3)
     with qtbot.waitActive(shared):
         shared.activateWindow()
     shared.chores.jobs.stop()
@@ -328,7 +328,7 @@ def test_what_is_finished_is_kept_when_stopped(qtbot: QtBot, window: Window, mon
     def two(_experiment: Experiment, _path: str) -> list[Experiment]:
         return [QUICK, slow]
 
-    monkeypatch.setattr(commands, "_measurable", two)
+    monkeypatch.setattr(measuring, "_measurable", two)
     trigger(window, "Re&plicate")
     qtbot.waitUntil(lambda: points(window) == [50], timeout=LONG)
     qtbot.waitUntil(lambda: "1 of 2 values" in status(window), timeout=LONG)

@@ -34,6 +34,7 @@ SLANTED_ROOM = 0.3  # inches per category, below which slanted names would touch
 WIDEST_LEGEND = 0.38
 # Of the axes, height over width and width over height, where units are equal.
 LONGEST = 3.0
+BAR_BESIDE = (1.03, 0.0, 0.035, 1.0)  # left, bottom, width and height, in those of the axes
 HIGHEST_LABEL = 40  # points above the axes, for names of reference lines
 
 Corner = Literal["upper right", "upper left", "lower left", "lower right"]
@@ -203,7 +204,11 @@ class _Drawing:
         if not self.plate.colored:
             return
         (mark, artist), height = self.plate.colored[-1], self.size[1]
-        bar = self.sheet.colorbar(artist, ax=self.axes, pad=0.02, aspect=25)
+        if self.figure.equal:
+            # Axes of the shape of what they show: a bar of the sheet's height would stand out of them.
+            bar = self.sheet.colorbar(artist, cax=self.axes.inset_axes(BAR_BESIDE))
+        else:
+            bar = self.sheet.colorbar(artist, ax=self.axes, pad=0.02, aspect=25)
         bar.set_label(folded(mark.meaning, 0.75 * height, 9), fontsize=9)
         bar.outline.set(linewidth=0.7, edgecolor="#333333")
         self._numbers(bar.ax.yaxis, Span(mark.scale, *shades_of(mark).span), max(3, round(1.5 * height)), LEVELS - 1)

@@ -14,7 +14,7 @@ from explorer.fields.base import SPACING
 from explorer.form import Form
 from explorer.panels.parts import Flow, Note, copy_text, push_button
 from explorer.session import Session
-from kernels.analyses.coupled import PARTNERS
+from kernels.analyses.estimated import PARTNERS
 from kernels.pairs import Transport
 
 HINT = "Couples two clouds of points; what is found is seen in the tabs Transport and Estimates."
@@ -70,7 +70,8 @@ class TransportPanel(QWidget):
 
     def set_value(self, session: Session) -> None:
         """Show what this session asks; emits nothing."""
-        if session.transport != self._session.transport or session.experiment != self._session.experiment:
+        asked = [(one.transport, one.experiment, one.sampling) for one in (session, self._session)]
+        if asked[0] != asked[1]:
             self.table.set_current(False)
         self._session = session
         self.form.set_value(session.transport)

@@ -14,11 +14,12 @@ from explorer.plots.coupled import (
     FIRST,
     RICHARDSON,
     TRUTH,
-    grouped,
+    points_of,
     question_of,
+    squared,
 )
 from explorer.session import Session
-from kernels.analyses.coupled import Costs, costs_now, find_costs
+from kernels.analyses.estimated import Costs, costs_now, find_costs
 
 DEVIATIONS = 2.0
 # Fewer partners than this, and points are matched to the few that chance has put near them.
@@ -28,7 +29,7 @@ FEW_PARTNERS = 10.0
 def draw(session: Session) -> Figure:
     """Entropic cost, divergence, its extrapolation and the exact cost, over regularizations, beside the laws'."""
     question = question_of(session)
-    found, power = costs_now(question), session.transport.power
+    found = costs_now(question)
     x = found.epsilons / found.unit
     error = DEVIATIONS * found.standard_error
     marks: list[Mark] = [
@@ -45,8 +46,7 @@ def draw(session: Session) -> Figure:
     if not math.isnan(starved):
         marks.append(Line(f"← fewer than {FEW_PARTNERS:g} partners", starved, vertical=True, style=ASIDE))
     marks.append(Line("ε", session.transport.epsilon, vertical=True))
-    what = "squared distance" if power == 2 else f"distance to the power {power:g}"
-    notes = [f"On {grouped(found.points)} points of each{'' if found.is_whole else ', more to come'}."]
+    notes = [f"On {points_of(found.points)}{'' if found.is_whole else ', more to come'}."]
     if found.limits is not None and not found.of_laws:
         notes.append("Moments: between Gaussians with the moments of these clouds.")
     if (found.divergence <= 0).any():
@@ -54,7 +54,7 @@ def draw(session: Session) -> Figure:
     return Figure(
         "Cost against regularization",
         Axis("ε as a share of the mean cost", Log()),
-        Axis(f"{what} [data units{'²' if power == 2 else ''}]", Log()),
+        Axis(squared(session.transport.power), Log()),
         tuple(marks),
         note=" ".join(notes),
     )

@@ -6,7 +6,8 @@ from explorer.marks import NEUTRAL, Axis, Figure, Style
 from explorer.plots.base import Plot, Watch
 from explorer.plots.cloud import DATA, GENERATED, grouped, network_of
 from explorer.session import Session
-from kernels.analyses.coupled import Coupled, Question, couple, coupled_now, find_scales
+from kernels.analyses.coupled import Coupled, Question, couple, coupled_now
+from kernels.analyses.estimated import find_scales
 from kernels.pairs import NothingToCoupleError
 
 FIRST, SECOND = GENERATED, DATA
@@ -60,12 +61,26 @@ def further(session: Session, watch: Watch) -> bool:
 
 def counted(found: Coupled, session: Session) -> str:
     """`1000 points of each.`, and what is not shown yet."""
-    n, m = (len(points) for points in (found.pair.points_x, found.pair.points_y))
-    said = f"{grouped(n)} points of each" if n == m else f"{grouped(n)} and {grouped(m)} points"
-    there = max(found.pair.found)
-    wanted = min(session.transport.points, there)
-    beyond = f" of {grouped(there)}" if found.is_whole and max(n, m) < there else ""
-    return f"{said}{beyond}." if max(n, m) >= wanted else f"{said}, on the way to {grouped(wanted)}."
+    sizes, there = (len(found.pair.points_x), len(found.pair.points_y)), found.pair.there
+    wanted = session.transport.points if there is None else min(session.transport.points, max(there))
+    if max(sizes) < wanted:
+        return f"{points_of(sizes)}, on the way to {grouped(wanted)}."
+    beyond = f", of {points_of(there)}" if there is not None and there != sizes else ""
+    return f"{points_of(sizes)}{beyond}."
+
+
+def points_of(sizes: tuple[int, int]) -> str:
+    """`1000 points of each`, or how many of either."""
+    if sizes[0] != sizes[1]:
+        return f"{grouped(sizes[0])} and {grouped(sizes[1])} points"
+    return f"{grouped(sizes[0])} point{'s' if sizes[0] != 1 else ''} of each"
+
+
+def squared(power: float) -> str:
+    """What the cost of a pair is, with its unit."""
+    if power == 2:
+        return "squared distance [data units²]"
+    return "distance [data units]" if power == 1 else f"distance to the power {power:g} [data units^{power:g}]"
 
 
 __all__ = [
@@ -82,5 +97,7 @@ __all__ = [
     "found_now",
     "further",
     "grouped",
+    "points_of",
     "question_of",
+    "squared",
 ]

@@ -16,7 +16,7 @@ MOST_LINES, MOST_POINTS = 1000, 600
 ARROW_STRENGTH = 0.6
 # A signed potential is drawn linearly about zero up to this share of its largest size.
 LINEAR_SHARE = 0.05
-POTENTIAL = "potential f of the first cloud, about its mean"
+POTENTIAL = "potential f, about its mean"
 DISPLACEMENT = "how far points go on average"
 PARTNERS = "partners of points"
 

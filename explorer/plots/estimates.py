@@ -7,12 +7,12 @@ import numpy as np
 
 from explorer.marks import Axis, Curve, Figure, Floats, Line, Log, Mark, Points, Style
 from explorer.plots.base import Plot, Watch, positive, scale_for
-from explorer.plots.coupled import DIVERGENCE, ENTROPIC, EXACT, RICHARDSON, TRUTH, grouped, question_of
+from explorer.plots.coupled import DIVERGENCE, ENTROPIC, EXACT, RICHARDSON, TRUTH, points_of, question_of, squared
 from explorer.session import Session
-from kernels.analyses.coupled import (
+from kernels.analyses.coupled import Question
+from kernels.analyses.estimated import (
     REPLICAS,
     SIZE_OVER_MODES,
-    Question,
     UnknownLawsError,
     dimensions,
     effects_over,
@@ -28,7 +28,6 @@ from kernels.transport import ESTIMATORS, SampleSizeEffects
 STYLES: dict[str, Style] = dict(zip(ESTIMATORS, (ENTROPIC, DIVERGENCE, RICHARDSON, EXACT), strict=True))
 FOUND, LIMIT = Style("#0072B2", marker="o"), Style("#D55E00", marker="D")
 DEVIATIONS = 2.0
-SQUARED = "squared distance [data units²]"
 TITLES = {"points": "Bias over the number of points", "modes": "Bias over the number of modes"}
 WAITING = "Being drawn again and again …"
 
@@ -48,13 +47,13 @@ def draw(session: Session) -> Figure:
         notes.append(_told(found.limits, values, found.truth))
     elif power == 2:
         notes.append("The laws of these clouds are not known, and neither is their distance.")
-    notes.append(f"On {grouped(found.points)} points of each{'' if found.is_whole else ', more to come'}.")
+    notes.append(f"On {points_of(found.points)}{'' if found.is_whole else ', more to come'}.")
     if math.isnan(values[-1]):
         notes.append("The exact cost of so many points takes too long.")
     return Figure(
         f"Estimates of W₂² at ε = {found.epsilon:.4g}" if power == 2 else f"Estimates at ε = {found.epsilon:.4g}",
         Axis(""),
-        Axis(SQUARED if power == 2 else f"distance to the power {power:g}", scale_for(np.append(values, found.limits))),
+        Axis(squared(power), scale_for(np.append(values, found.limits))),
         tuple(marks),
         categories=ESTIMATORS,
         note=" ".join(notes),
@@ -70,7 +69,7 @@ def _told(limits: tuple[float, ...], values: Floats, truth: float) -> str:
 
 def _over(over: str, session: Session) -> Figure:
     axis = Axis("points of each cloud n", Log()) if over == "points" else Axis("leading modes d", Log())
-    title, y_axis = TITLES[over], Axis(SQUARED, Log())
+    title, y_axis = TITLES[over], Axis(squared(2.0), Log())
     question = question_of(session)
     try:
         p, _ = laws_of(question)

@@ -94,7 +94,7 @@ def draw(session: Session) -> Figure:
     drawn = figure(solver, found.solution, Reference(found.first_gap, found.rate))
     before = [run for run in earlier(question_of(session)) if _alike(run, solver)][-MOST_EARLIER:]
     notes = [counted(found, session)]
-    if not found.is_whole:
+    if found.is_warm:
         notes.append("Started from the last potentials.")
     if drawn.note:
         notes.append(f"{drawn.note[0].upper()}{drawn.note[1:]}.")
@@ -112,7 +112,7 @@ def _former(runs: Sequence[Coupled]) -> list[Curve]:
         errors = run.solution.history.errors.numpy()
         # The newer, the darker its line.
         style = replace(ASIDE, color=NEUTRAL, width=0.6 + 0.4 * (number + 1) / len(runs))
-        label = f"earlier: {named(run.transport.solver, frozenset({'tolerance'}))}, ε = {run.transport.epsilon:.3g}"
+        label = f"earlier: {named(run.transport.solver)}, ε = {run.transport.epsilon:.3g}"
         found.append(Curve(label, np.arange(1.0, len(errors) + 1), positive(errors), style))
     return found
 

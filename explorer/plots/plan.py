@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from explorer.marks import Axis, Figure, Heat, Log
+from explorer.marks import Axis, Figure, Floats, Heat, Log
 from explorer.plots.base import Plot
 from explorer.plots.coupled import counted, found_now, further
 from explorer.session import Session
@@ -25,12 +25,17 @@ def draw(session: Session) -> Figure:
         return Figure("Coupling in order", *axes, (), note=note)
     masses = found.plan((rank - 1, rank - 1), CELLS).numpy()
     values = np.maximum(masses, LEAST)
-    up, across = (np.linspace(0.5, count + 0.5, parts + 1) for count, parts in zip((n, m), values.shape, strict=True))
+    up, across = (_edges(count, parts) for count, parts in zip((n, m), values.shape, strict=True))
     mark = Heat(MEANING, across, up, values, Log())
     notes = [counted(found, session)]
     if (masses < LEAST).any():
         notes.append(f"Cells below {LEAST:g} are drawn as {LEAST:g}.")
     return Figure("Coupling in order", *axes, (mark,), note=" ".join(notes))
+
+
+def _edges(count: int, parts: int) -> Floats:
+    """Between equal parts of so many points in order, of which some may have one more than others."""
+    return np.ceil(np.arange(parts + 1) * count / parts) + 0.5
 
 
 PLOT = Plot("plan", "Coupling in order", "Transport", draw, further=further)

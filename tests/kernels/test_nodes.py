@@ -114,10 +114,11 @@ SPECTRA: tuple[Spectrum, ...] = (
 def test_interpolated_is_direct(case: Case, start: Any) -> None:
     family = case.family
     grid = Uniform(steps=MANY, start=family.start, stop=family.stop)
-    for spectrum in SPECTRA:
-        assert_same(
-            Experiment(spectrum=spectrum, process=family.process, grid=grid, sampler=case.sampler, start=start()), 1e-12
-        )
+    # Every case meets both spectra, and every start does.
+    spectrum = SPECTRA[(CASES.index(case) + STARTS.index(start)) % len(SPECTRA)]
+    assert_same(
+        Experiment(spectrum=spectrum, process=family.process, grid=grid, sampler=case.sampler, start=start()), 1e-12
+    )
 
 
 @pytest.mark.parametrize(
