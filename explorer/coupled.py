@@ -8,7 +8,7 @@ from explorer.plots.iterations import ADVICE
 from explorer.session import Session
 from kernels.analyses.coupled import Coupled, coupled_now, gaussians_of
 from kernels.analyses.estimated import Scales, known_estimates, scales_of
-from kernels.transport import ESTIMATORS, EntropicCoupling, UnbalancedCoupling
+from kernels.transport import ESTIMATORS, PotentialCoupling
 
 Value = float | int | str | None
 # Where the name of an estimator says too little among other numbers.
@@ -73,7 +73,7 @@ def told(session: Session) -> Told:
 
 def _values(found: Coupled) -> dict[str, Value]:
     solution, coupling, problem = found.solution, found.solution.coupling, found.problem
-    dual = coupling.dual_value if isinstance(coupling, EntropicCoupling | UnbalancedCoupling) else None
+    dual = coupling.dual_value if isinstance(coupling, PotentialCoupling) else None
     rows, columns = coupling.marginal_error
     return {
         "status": str(solution.status),

@@ -32,12 +32,12 @@ from kernels.transport import (
     Divergence,
     EntropicCoupling,
     LowRankCoupling,
+    PotentialCoupling,
     Progress,
     Sinkhorn,
     Solution,
     Solver,
     TransportProblem,
-    UnbalancedCoupling,
     equal_weights,
     own_transport,
     sinkhorn_divergence,
@@ -336,7 +336,7 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
     return {
         "cost": coupling.transport_cost,
         "entropic_cost": coupling.entropic_cost,
-        "dual": coupling.dual_value if isinstance(coupling, EntropicCoupling | UnbalancedCoupling) else None,
+        "dual": coupling.dual_value if isinstance(coupling, PotentialCoupling) else None,
         "divergence": outcome.divergence and outcome.divergence.estimate.value,
         "marginal_error": list(outcome.marginal_error),
         "mass": float(coupling.measures.marginals.rows.sum()),
@@ -414,7 +414,7 @@ def _arrays(coupling: Coupling) -> dict[str, Tensor]:
     """Where points go on average, and what the coupling can be made from."""
     arrays = {"barycentric_map": coupling.barycentric_map}
     match coupling:
-        case EntropicCoupling() | UnbalancedCoupling():
+        case PotentialCoupling():
             arrays |= {"f": coupling.potentials.potential_f, "g": coupling.potentials.potential_g}
         case LowRankCoupling():
             arrays |= {"left": coupling.left, "right": coupling.right, "masses": coupling.masses}

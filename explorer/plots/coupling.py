@@ -10,6 +10,7 @@ from explorer.plots.base import Plot
 from explorer.plots.coupled import FIRST, SECOND, counted, found_now, further, grouped
 from explorer.session import Session
 from kernels.analyses.coupled import MOST_DEBIASED, Coupled
+from kernels.transport import PotentialCoupling
 
 # Lines that can be told apart, and points that are drawn one by one.
 MOST_LINES, MOST_POINTS = 1000, 600
@@ -82,13 +83,12 @@ def _first(found: Coupled, ranks: tuple[int, int], colors: str, name: str, notes
     few, x = found.looked_at, _two(found.pair.points_x, ranks)
     values, scale, meaning = torch.empty(0), Linear(), ""
     if colors == "potential":
-        potentials = getattr(few, "potentials", None)
-        if potentials is None:
-            notes.append(f"{type(found.transport.solver).__name__} finds no potentials: points have one color.")
-        else:
-            f, a = potentials.potential_f, few.problem.weights_a
+        if isinstance(few, PotentialCoupling):
+            f, a = few.potentials.potential_f, few.problem.weights_a
             values, meaning = f - (a @ f) / a.sum(), POTENTIAL
             scale = _signed(values.numpy())
+        else:
+            notes.append(f"{type(found.transport.solver).__name__} finds no potentials: points have one color.")
     elif colors == "displacement":
         values, meaning = (few.barycentric_map - few.problem.points_x).square().sum(1).sqrt(), DISPLACEMENT
     elif colors == "partners":

@@ -26,12 +26,12 @@ from kernels.transport import (
     EntropicCoupling,
     GaussianTransport,
     LowRankCoupling,
+    PotentialCoupling,
     Potentials,
     Progress,
     Sinkhorn,
     Solution,
     TransportProblem,
-    UnbalancedCoupling,
     UnbalancedSinkhorn,
     dense_transport,
     gaussian_transport,
@@ -147,7 +147,7 @@ class Coupled:
         a, problem = self.problem.weights_a[rows], self.problem
         few = replace(problem, points_x=problem.points_x[rows], weights_a=a)
         match coupling:
-            case EntropicCoupling() | UnbalancedCoupling():
+            case PotentialCoupling():
                 potentials = Potentials(coupling.potentials.potential_f[rows], coupling.potentials.potential_g)
                 return replace(coupling, problem=few, potentials=potentials)
             case LowRankCoupling():

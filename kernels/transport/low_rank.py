@@ -10,6 +10,7 @@ from torch import Tensor
 from kernels.param import Interval, param
 from kernels.transport.base import COLD, Solver, Start, Watch, unwatched
 from kernels.transport.clusters import centers_of, shared
+from kernels.transport.looking import Looking, OfDensity
 from kernels.transport.problem import TransportProblem
 from kernels.transport.solution import Coupling, History, Marginals, Solution, Status
 from kernels.transport.telling import Telling
@@ -36,7 +37,10 @@ class LowRankCoupling(Coupling):
     right: Right
     masses: Masses
 
-    def log_density(self, begin: int, end: int) -> Float64[Tensor, "rows m"]:
+    def way_to_look(self) -> Looking:
+        return OfDensity(self.problem, self._log_density)
+
+    def _log_density(self, begin: int, end: int) -> Float64[Tensor, "rows m"]:
         a, b = self.problem.weights_a[begin:end], self.problem.weights_b
         # A point without weight has no density: any number is as good.
         rows = self.left[begin:end] / torch.where(a > 0, a, 1.0)[:, None] / self.masses

@@ -2,26 +2,22 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar, final, runtime_checkable
+from typing import Generic, TypeVar, final
 
-import numpy as np
 import psutil
 import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from kernels.crew import Crew, Look, Part, unheard
-from kernels.transport.interaction import ALL, FORMED, PIECE, costs_of, single_threads
-from kernels.transport.loops import LOWEST, TILE, fill, measure
+from kernels.crew import Look, unheard
+from kernels.transport.interaction import FORMED, single_threads
+from kernels.transport.looking import Looking, OfDensity, OfPotentials, log, nothing, over_rows
 from kernels.transport.problem import TransportProblem
 
 _WORST = 0.9
-# Columns of many coordinates at a time: products of few rows take twice as long as those of some hundred.
-_WIDTH = 2**12
 # The share of a look for sums in the time of three looks, the last of which takes many logarithms.
 _FIRST = 0.1
 _TINY = torch.finfo(torch.float64).tiny
@@ -59,21 +55,19 @@ class Coupling(ABC):
     problem: TransportProblem
 
     @abstractmethod
-    def log_density(self, begin: int, end: int) -> Float64[Tensor, "rows m"]:
-        """log π_ij / (a_i b_j) for rows begin to end, newly made; at most `problem.blocks` at once."""
+    def way_to_look(self) -> Looking:
+        """How entries are to be looked at, which is asked once."""
+
+    @final
+    @cached_property
+    def looking(self) -> Looking:
+        """How entries are looked at."""
+        return self.way_to_look()
 
     @final
     def entries(self, begin: int, end: int) -> Float64[Tensor, "rows m"]:
         """π_ij for rows begin to end."""
         return self.looking.entries(begin, end)
-
-    @final
-    @cached_property
-    def looking(self) -> "Looking":
-        """How entries are looked at, row by row."""
-        if isinstance(self, _Told) and _are_finite(self.potentials):
-            return _OfPotentials(self.problem, self.potentials)
-        return _OfDensity(self)
 
     @final
     @cached_property
@@ -155,7 +149,7 @@ class Coupling(ABC):
                 sums, masses = looked_at.weighed(begin, end, y)
                 torch.div(sums, masses[:, None], out=sent[begin:end])
 
-            _over_rows(self.problem, looked_at.weighed_at_once, form, _nothing, look)
+            over_rows(self.problem, looked_at.weighed_at_once, form, nothing, look)
             vars(self)["barycentric_map"] = sent
         return self.barycentric_map
 
@@ -168,7 +162,7 @@ class Coupling(ABC):
         def form(begin: int, end: int) -> None:
             torch.topk(self.entries(begin, end), most, out=(values[begin:end], places[begin:end]))
 
-        _over_rows(self.problem, FORMED, form, _nothing, look)
+        over_rows(self.problem, FORMED, form, nothing, look)
         return values, places
 
     @final
@@ -190,18 +184,36 @@ class Coupling(ABC):
         return entries
 
 
-@final
 @dataclass(frozen=True, eq=False)
-class EntropicCoupling(Coupling):
+class PotentialCoupling(Coupling, ABC):
     r""":math:`\pi_{ij} = a_i b_j \exp((f_i + g_j - c_{ij}) / \varepsilon)`, as potentials tell."""
 
     problem: TransportProblem
     potentials: Potentials
 
-    def log_density(self, begin: int, end: int) -> Float64[Tensor, "rows m"]:
+    @final
+    def way_to_look(self) -> Looking:
+        """In machine code where potentials are finite, in torch where they are not."""
+        f, g = self.potentials.potential_f, self.potentials.potential_g
+        if f.isfinite().all() and g.isfinite().all():
+            return OfPotentials(self.problem, f, g)
+        return OfDensity(self.problem, self._log_density)
+
+    def _log_density(self, begin: int, end: int) -> Float64[Tensor, "rows m"]:
         f, g = self.potentials.potential_f, self.potentials.potential_g
         exponents = self.problem.cost(begin, end).neg_().add_(g).add_(f[begin:end, None])
         return exponents.div_(self.problem.epsilon)
+
+    @property
+    @abstractmethod
+    def dual_value(self) -> float:
+        """The dual objective."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class EntropicCoupling(PotentialCoupling):
+    """The coupling of balanced transport."""
 
     @property
     def dual_value(self) -> float:
@@ -228,165 +240,12 @@ class EntropicCoupling(Coupling):
         return self.dual_gap
 
 
-@runtime_checkable
-class _Told(Protocol):
-    """A coupling that potentials tell: the logarithm of its density is (f + g - c) / ε."""
-
-    @property
-    def potentials(self) -> Potentials: ...
-
-
-class Looking(ABC):
-    """A way to look at rows; several threads may."""
-
-    summed: int
-    """Entries that `sums` looks at in some milliseconds, in little memory."""
-    weighed_at_once: int
-    """As many for `weighed`."""
-
-    @abstractmethod
-    def entries(self, begin: int, end: int) -> Float64[Tensor, "rows m"]:
-        """π_ij for rows begin to end."""
-
-    @abstractmethod
-    def sums(
-        self, begin: int, end: int, a: Float64[Tensor, " rows"], sums: Float64[Tensor, "rows 4"]
-    ) -> Float64[Tensor, " m"]:
-        """Over rows, with weights b: of density, density times cost, its logarithm and log b; over columns with a."""
-
-    @abstractmethod
-    def weighed(
-        self, begin: int, end: int, values: Float64[Tensor, "m d"]
-    ) -> tuple[Float64[Tensor, "rows d"], Float64[Tensor, " rows"]]:
-        """Sums over rows of π_ij, times values and by themselves."""
-
-
-@final
-class _OfDensity(Looking):
-    """Entries of which the density is known."""
-
-    summed = weighed_at_once = FORMED
-
-    def __init__(self, coupling: Coupling) -> None:
-        self._coupling = coupling
-
-    def entries(self, begin: int, end: int) -> Float64[Tensor, "rows m"]:
-        a, b = self._coupling.problem.weights_a, self._coupling.problem.weights_b
-        return self._coupling.log_density(begin, end).clamp_(min=LOWEST).exp_().mul_(b).mul_(a[begin:end, None])
-
-    def sums(
-        self, begin: int, end: int, a: Float64[Tensor, " rows"], sums: Float64[Tensor, "rows 4"]
-    ) -> Float64[Tensor, " m"]:
-        problem = self._coupling.problem
-        log_density = self._coupling.log_density(begin, end).clamp_(min=LOWEST)
-        density = log_density.exp()
-        weighted = density * problem.weights_b
-        sums[:, 0] = weighted.sum(1)
-        sums[:, 1] = problem.cost(begin, end).mul_(weighted).sum(1)
-        sums[:, 2] = log_density.mul_(weighted).sum(1)
-        sums[:, 3] = weighted @ _log(problem.weights_b)
-        return a @ density
-
-    def weighed(
-        self, begin: int, end: int, values: Float64[Tensor, "m d"]
-    ) -> tuple[Float64[Tensor, "rows d"], Float64[Tensor, " rows"]]:
-        entries = self.entries(begin, end)
-        return entries @ values, entries.sum(1)
-
-
-@final
-class _OfPotentials(Looking):
-    """Entries that potentials tell, formed and looked at in machine code."""
-
-    def __init__(self, problem: TransportProblem, potentials: Potentials) -> None:
-        n, m = len(problem.points_x), len(problem.points_y)
-        self._costs = costs_of(problem, True).at(1.0)
-        width = _WIDTH if self._costs.divided else m
-        self._tiles = [slice(left, min(left + width, m)) for left in range(0, m, width)]
-        self.weighed_at_once = min(FORMED // width * m, PIECE)
-        self.summed = self.weighed_at_once if self._costs.formed else PIECE
-        x_offset, y_offset = self._costs.offsets
-        self._x_offset, self._y_offset = np.zeros(n) + x_offset, np.zeros(m) + y_offset
-        self._f, self._g = potentials.potential_f.numpy(), potentials.potential_g.numpy()
-        self._epsilon, self._a, self._b = problem.epsilon, problem.weights_a.numpy(), problem.weights_b.numpy()
-        self._log_b = _log(problem.weights_b).numpy()
-
-    def entries(self, begin: int, end: int) -> Float64[Tensor, "rows m"]:
-        return self.formed(begin, end)[0]
-
-    def formed(
-        self, begin: int, end: int, columns: slice = ALL
-    ) -> tuple[Float64[Tensor, "rows columns"], Float64[Tensor, "rows columns"]]:
-        """Entries, and minus the costs."""
-        g, points, others, given = self._g[columns], *self._costs.between(begin, end, columns)
-        entries, minus = np.empty((2, end - begin, len(g)))
-        fill(
-            points, others, given, self._costs.factor, self._x_offset[begin:end], self._y_offset[columns],
-            self._f[begin:end], g, self._epsilon, self._a[begin:end], self._b[columns], minus, entries,
-        )  # fmt: skip
-        return torch.from_numpy(entries), torch.from_numpy(minus)
-
-    def sums(
-        self, begin: int, end: int, a: Float64[Tensor, " rows"], sums: Float64[Tensor, "rows 4"]
-    ) -> Float64[Tensor, " m"]:
-        found, room = np.zeros_like(self._g), np.empty((2, TILE))
-        sums.zero_()
-        for columns in self._tiles:
-            points, others, given = self._costs.between(begin, end, columns)
-            measure(
-                points, others, given, self._costs.factor, self._x_offset[begin:end], self._y_offset[columns],
-                self._f[begin:end], self._g[columns], self._epsilon, a.numpy(), self._b[columns], self._log_b[columns],
-                sums.numpy(), found[columns], room,
-            )  # fmt: skip
-        return torch.from_numpy(found)
-
-    def weighed(
-        self, begin: int, end: int, values: Float64[Tensor, "m d"]
-    ) -> tuple[Float64[Tensor, "rows d"], Float64[Tensor, " rows"]]:
-        found = torch.zeros(end - begin, values.shape[1], dtype=torch.float64)
-        masses = torch.zeros(end - begin, dtype=torch.float64)
-        for columns in self._tiles:
-            entries, _ = self.formed(begin, end, columns)
-            found.addmm_(entries, values[columns])
-            masses += entries.sum(1)
-        return found, masses
-
-
-def _log(weights: Float64[Tensor, " m"]) -> Float64[Tensor, " m"]:
-    return weights.clamp(min=_TINY).log()
-
-
-def _over_rows(
-    problem: TransportProblem,
-    pairs: int,
-    form: Callable[[int, int], Part],
-    take: Callable[[Part], object],
-    look: Look,
-) -> None:
-    """Form parts of rows from begin to end, of so many pairs, on all cores; they are taken in order.
-
-    What is made from them does not depend on the number of cores.
-    """
-    n, height = len(problem.points_x), max(1, pairs // len(problem.points_y))
-    with single_threads(), Crew("coupling") as crew:
-        crew.in_order(
-            -(-n // height),
-            lambda k: form(k * height, min((k + 1) * height, n)),
-            lambda _place, part: take(part),
-            look,
-        )
-
-
-def _nothing(part: None) -> None:
-    """Rows that have their place need not be taken."""
-
-
 @single_threads()
 def _measured(coupling: Coupling, look: Look) -> Measures:
     problem, looked_at = coupling.problem, coupling.looking
     a, b = problem.weights_a, problem.weights_b
     sums, columns = torch.empty(len(a), 4, dtype=torch.float64), torch.zeros_like(b)
-    _over_rows(
+    over_rows(
         problem,
         looked_at.summed,
         lambda begin, end: looked_at.sums(begin, end, a[begin:end], sums[begin:end]),
@@ -397,7 +256,7 @@ def _measured(coupling: Coupling, look: Look) -> Measures:
     rows = a * total
     # log of a row scaled to one: log density + log b + log a - log of its sum.
     mass = rows.clamp(min=_TINY)
-    entropy = -(a * (relative + entropy) / mass + (_log(a) - mass.log()))
+    entropy = -(a * (relative + entropy) / mass + (log(a) - mass.log()))
     excess = float(a @ relative) - float(rows.sum()) + problem.mass_a * problem.mass_b
     return Measures(Marginals(rows, b * columns), float(a @ cost), excess, entropy.clamp(min=0.0))
 
@@ -406,7 +265,7 @@ def _measured(coupling: Coupling, look: Look) -> Measures:
 def _rounded_cost(coupling: EntropicCoupling, look: Look) -> float:
     """Entropic cost of the coupling once its marginals are made exact; nan where potentials are not finite."""
     problem, looked_at = coupling.problem, coupling.looking
-    if not isinstance(looked_at, _OfPotentials):
+    if not isinstance(looked_at, OfPotentials):
         return math.nan
     if "marginals" not in vars(coupling):
         coupling.measure(lambda share: look(_FIRST * share))
@@ -414,7 +273,7 @@ def _rounded_cost(coupling: EntropicCoupling, look: Look) -> float:
     a, b = problem.weights_a, problem.weights_b
     by_row = (a / found.rows).nan_to_num(posinf=1.0, nan=1.0).clamp(max=1.0)
     scaled, columns, unused = a * by_row, torch.zeros_like(b), torch.empty(len(a), 4, dtype=torch.float64)
-    _over_rows(
+    over_rows(
         problem,
         looked_at.summed,
         lambda begin, end: looked_at.sums(begin, end, scaled[begin:end], unused[begin:end]),
@@ -436,13 +295,9 @@ def _rounded_cost(coupling: EntropicCoupling, look: Look) -> float:
         log_density = torch.div(entries, b, out=minus).div_(a[begin:end, None]).clamp_(min=_TINY).log_()
         return torch.stack((cost, torch.dot(torch.where(entries > 0, log_density, 0.0).view(-1), entries.view(-1))))
 
-    _over_rows(problem, FORMED, form, sums.add_, lambda share: look(2 * _FIRST + (1 - 2 * _FIRST) * share))
+    over_rows(problem, FORMED, form, sums.add_, lambda share: look(2 * _FIRST + (1 - 2 * _FIRST) * share))
     cost, entropy = sums.tolist()
     return cost + problem.epsilon * (entropy - problem.mass_a + problem.mass_a * problem.mass_b)
-
-
-def _are_finite(potentials: Potentials) -> bool:
-    return bool(potentials.potential_f.isfinite().all() and potentials.potential_g.isfinite().all())
 
 
 class Status(StrEnum):

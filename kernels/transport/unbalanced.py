@@ -12,27 +12,20 @@ from kernels.param import POSITIVE, flag, param
 from kernels.transport.base import COLD, Solver, Start, Watch, unwatched
 from kernels.transport.problem import TransportProblem
 from kernels.transport.softmin import soft_minima
-from kernels.transport.solution import Coupling, History, Marginals, Potentials, Solution, Status
+from kernels.transport.solution import Coupling, History, Marginals, PotentialCoupling, Potentials, Solution, Status
 from kernels.transport.telling import Telling
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class UnbalancedCoupling(Coupling):
-    r""":math:`\pi_{ij} = a_i b_j \exp((f_i + g_j - c_{ij}) / \varepsilon)` with a price on missed marginals.
+class UnbalancedCoupling(PotentialCoupling):
+    """A coupling with a price on missed marginals.
 
     `penalty_a` is the price of the rows' relative entropy to a, inf where they must be a; so for columns and b.
     """
 
-    problem: TransportProblem
-    potentials: Potentials
     penalty_a: float
     penalty_b: float
-
-    def log_density(self, begin: int, end: int) -> Float64[Tensor, "rows m"]:
-        f, g = self.potentials.potential_f, self.potentials.potential_g
-        exponents = self.problem.cost(begin, end).neg_().add_(g).add_(f[begin:end, None])
-        return exponents.div_(self.problem.epsilon)
 
     @property
     def targets(self) -> tuple[Float64[Tensor, " n"], Float64[Tensor, " m"]]:
