@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import ClassVar, final
 
 import numpy as np
@@ -64,6 +64,11 @@ class Clouds(Component, ABC):
         """
 
 
+Drawn = tuple[Tensor, Gaussian | None]
+# Points in at least so many modes, and their law in as many if it is known.
+Source = Callable[[Experiment, Sampling, Trained | None, int, Watch], Drawn]
+
+
 @dataclass(frozen=True, kw_only=True)
 class FromExperiment(Clouds, ABC):
     """Clouds of the experiment, in the leading modes of its data."""
@@ -77,25 +82,15 @@ class FromExperiment(Clouds, ABC):
         self, experiment: Experiment, sampling: Sampling, trained: Trained | None, watch: Watch = lambda share: None
     ) -> Pair:
         modes = min(self.modes, len(experiment.law.variance))
-        x, p = self.of_x(experiment, sampling, trained, modes, lambda share: watch(0.5 * share))
-        y, q = self.of_y(experiment, sampling, trained, modes, lambda share: watch(0.5 + 0.5 * share))
+        first, second = self.sources()
+        x, p = first(experiment, sampling, trained, modes, lambda share: watch(0.5 * share))
+        y, q = second(experiment, sampling, trained, modes, lambda share: watch(0.5 + 0.5 * share))
         laws = (p, q) if p is not None and q is not None else None
         return Pair(x[:, :modes].double(), y[:, :modes].double(), laws, None)
 
     @abstractmethod
-    def of_x(
-        self, experiment: Experiment, sampling: Sampling, trained: Trained | None, modes: int, watch: Watch
-    ) -> "Drawn":
-        """Points in at least so many modes, and their law in as many if it is known."""
-
-    @abstractmethod
-    def of_y(
-        self, experiment: Experiment, sampling: Sampling, trained: Trained | None, modes: int, watch: Watch
-    ) -> "Drawn":
-        """The other ones."""
-
-
-Drawn = tuple[Tensor, Gaussian | None]
+    def sources(self) -> tuple[Source, Source]:
+        """Where either cloud comes from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,15 +101,8 @@ class GeneratedAndData(FromExperiment):
     source = "the error of the experiment, as a person without exact laws would measure it"
     names = "generated", "data"
 
-    def of_x(
-        self, experiment: Experiment, sampling: Sampling, trained: Trained | None, modes: int, watch: Watch
-    ) -> Drawn:
-        return _generated(experiment, sampling, trained, modes, watch)
-
-    def of_y(
-        self, experiment: Experiment, sampling: Sampling, trained: Trained | None, modes: int, watch: Watch
-    ) -> Drawn:
-        return _of_data(experiment, sampling, sampling.seed + 1, modes)
+    def sources(self) -> tuple[Source, Source]:
+        return _generated, partial(_of_data, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,15 +114,8 @@ class TwoSamplers(FromExperiment):
     names = "generated", "by the other sampler"
     sampler: Sampler = choice(DDIM(), SAMPLERS, "the other sampler")
 
-    def of_x(
-        self, experiment: Experiment, sampling: Sampling, trained: Trained | None, modes: int, watch: Watch
-    ) -> Drawn:
-        return _generated(experiment, sampling, trained, modes, watch)
-
-    def of_y(
-        self, experiment: Experiment, sampling: Sampling, trained: Trained | None, modes: int, watch: Watch
-    ) -> Drawn:
-        return _generated(replace(experiment, sampler=self.sampler), sampling, trained, modes, watch)
+    def sources(self) -> tuple[Source, Source]:
+        return _generated, partial(_by_another, self.sampler)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,15 +126,8 @@ class TwoDraws(FromExperiment):
     source = "the floor under every distance measured on clouds"
     names = "data", "data again"
 
-    def of_x(
-        self, experiment: Experiment, sampling: Sampling, trained: Trained | None, modes: int, watch: Watch
-    ) -> Drawn:
-        return _of_data(experiment, sampling, sampling.seed + 2, modes)
-
-    def of_y(
-        self, experiment: Experiment, sampling: Sampling, trained: Trained | None, modes: int, watch: Watch
-    ) -> Drawn:
-        return _of_data(experiment, sampling, sampling.seed + 1, modes)
+    def sources(self) -> tuple[Source, Source]:
+        return partial(_of_data, 2), partial(_of_data, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,10 +168,19 @@ def _generated(experiment: Experiment, sampling: Sampling, trained: Trained | No
     return cloud.points, Gaussian(found.mean[:modes], found.variance[:modes])
 
 
-def _of_data(experiment: Experiment, sampling: Sampling, seed: int, modes: int) -> Drawn:
+def _by_another(
+    sampler: Sampler, experiment: Experiment, sampling: Sampling, trained: Trained | None, modes: int, watch: Watch
+) -> Drawn:
+    return _generated(replace(experiment, sampler=sampler), sampling, trained, modes, watch)
+
+
+def _of_data(
+    place: int, experiment: Experiment, sampling: Sampling, _trained: Trained | None, modes: int, _watch: Watch
+) -> Drawn:
+    """Data of the random numbers at this place after those of the sampler."""
     law = experiment.law
     exact = Gaussian(law.mean.expand_as(law.variance)[:modes], law.variance[:modes]) if has_law(experiment) else None
-    return data_points(experiment, sampling.particles, seed), exact
+    return data_points(experiment, sampling.particles, sampling.seed + place), exact
 
 
 @lru_cache(maxsize=4)
