@@ -7,7 +7,7 @@ from explorer.commands import Commands
 from explorer.form import Form
 from explorer.plots import PLOTS
 from explorer.tabs import Tabs
-from kernels import experiment, optimize, report, sensitivity
+from kernels import compiling, experiment, optimize, report, sensitivity
 from kernels.analyses import ablation, clouds, trainings
 
 # The exact recursions are many small operations: two threads were measured slower than one.
@@ -20,6 +20,7 @@ __all__ = [
     "Tabs",
     "ablation",
     "clouds",
+    "compiling",
     "copying",
     "coupled",
     "experiment",

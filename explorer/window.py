@@ -31,6 +31,7 @@ DOCK_HEIGHT = 220
 HEADLINE_GAP = 12
 
 HINTS = "sensitivity"
+COMPILING = "compiling the numerics, once on this machine …"
 # What the panel of transport tells, beside what its plots show.
 TRANSPORT, TRANSPORT_TABS = "transport", ("Transport", "Estimates")
 
@@ -98,6 +99,7 @@ class Window(QMainWindow):
         self.improve, self.training_bar = panels.ImprovePanel(), panels.TrainingBar()
         self.cloud_bar, self.beyond_bar = panels.CloudBar(), panels.BeyondBar()
         self.transport, self.axes_bar = panels.TransportPanel(), panels.AxesBar()
+        self._compilations = engine.compiling.Compilations(partial(self.chores.told.emit, COMPILING))
         self._log_handler = panels.LogHandler(self.log)
         logging.getLogger().addHandler(self._log_handler)
         self._commands = engine.Commands(self)
@@ -528,6 +530,7 @@ class Window(QMainWindow):
             self._autosave.stop()
             self._hints_pause.stop()
             logging.getLogger().removeHandler(self._log_handler)
+            self._compilations.rest()
             self.compute.close()
             self.chores.close()
             self._engine.recovery.forget()

@@ -1,5 +1,6 @@
-"""Programs of graphics cards: run by Triton's interpreter, run on a card, or compiled for cards that are not there.
+"""Machine code: programs of graphics cards, and loops for the processor.
 
+Programs are run by Triton's interpreter, run on a card, or compiled for cards that are not there.
 Which it is, Triton wants to know before it is imported, so that each is for a process of its own.
 """
 
@@ -16,6 +17,7 @@ from typing import Any, cast
 
 import pytest
 import torch
+from numba import njit
 
 has_triton = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="needs the package triton, which is not installed"
@@ -76,3 +78,8 @@ def compiled_for(age: int) -> Generator[list[Launched]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jit.JITFunction, "run", only_compile)
         yield launched
+
+
+def compile_anew() -> None:
+    """Make machine code for the processor that is in no file on disk."""
+    cast(Any, njit)(lambda x: x + 1)(1)  # pyright: ignore[reportUnknownLambdaType]

@@ -23,7 +23,7 @@ from explorer.panels.axes import AxesBar
 from explorer.panels.transport import HINT, TransportPanel
 from explorer.plots.coupled import question_of
 from explorer.session import Session, load
-from explorer.window import Window
+from explorer.window import COMPILING, Window
 from kernels.analyses import estimated
 from kernels.analyses.estimated import LADDER, Scales, find_estimates, known_estimates, scales_of
 from kernels.experiment import Experiment
@@ -32,6 +32,7 @@ from kernels.pairs import GeneratedAndData, Transport, TwoDraws, TwoFiles
 from kernels.particles import Sampling
 from kernels.spectra import Custom
 from kernels.transport import COLD, LowRankSinkhorn, Sinkhorn, Solver, transport_problem
+from tests.compiled import compile_anew
 from tests.driving import LONG, closed, own_settings, redrawn, trigger
 
 # A person who wants no more waits no longer than this; one who measures finds some tenths of it.
@@ -493,6 +494,13 @@ def test_a_solution_that_was_not_finished_comes_with_advice(qtbot: QtBot, window
 
 
 # --------------------------------------------------------------------------------------------------- tabs and docks
+
+
+def test_compilation_is_told_for_it_takes_long(qtbot: QtBot, window: Window) -> None:
+    compile_anew()
+    assert COMPILING in status(window)
+    done(qtbot, window, lambda: typed(qtbot, window, "epsilon", "0.3"))
+    assert COMPILING not in status(window)
 
 
 def test_the_panel_comes_to_the_front_with_its_tabs(qtbot: QtBot, window: Window) -> None:

@@ -6,7 +6,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from jaxtyping import Float64
-from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
 from kernels.transport.base import COLD, Solver, Start, Watch, unwatched
@@ -44,6 +43,9 @@ def contraction_rate(coupling: Coupling) -> float:
 
     For a coupling that is nearly exact. Points without mass are left out; a single point gives 0.
     """
+    # A quarter of a second to import, and only needed here.
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
     problem, marginals = coupling.problem, coupling.marginals
     n, m = len(problem.points_x), len(problem.points_y)
     if min(n, m) == 1:
