@@ -15,6 +15,7 @@ from kernels.experiment import Experiment
 from kernels.gaussian import Gaussian
 from kernels.param import POSITIVE, Component, Interval, choice, described, option, param, path
 from kernels.particles import Sampling, data_points, has_law, sample
+from kernels.particles.sampling import check_memory
 from kernels.report import report
 from kernels.samplers import DDIM, SAMPLERS, Sampler
 from kernels.scores import Trained
@@ -24,6 +25,8 @@ from kernels.spectra.pca import pca_basis
 from kernels.transport import SOLVERS, Sinkhorn, Solver
 
 Watch = Callable[[float], None]
+# Bytes for each number of a point of either cloud: as it is drawn, in 64 bits, and in what is computed with it.
+EACH = 64
 
 
 class NothingToCoupleError(ValueError):
@@ -81,7 +84,9 @@ class FromExperiment(Clouds, ABC):
     def drawn(
         self, experiment: Experiment, sampling: Sampling, trained: Trained | None, watch: Watch = lambda share: None
     ) -> Pair:
-        modes = min(self.modes, len(experiment.law.variance))
+        every = len(experiment.law.variance)
+        check_memory(sampling.particles, EACH * every, torch.device("cpu"))
+        modes = min(self.modes, every)
         first, second = self.sources()
         x, p = first(experiment, sampling, trained, modes, lambda share: watch(0.5 * share))
         y, q = second(experiment, sampling, trained, modes, lambda share: watch(0.5 + 0.5 * share))

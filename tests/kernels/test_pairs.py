@@ -45,9 +45,9 @@ def pair(clouds: Clouds, experiment: Experiment = THREE, sampling: Sampling = FE
     return clouds.drawn(experiment, sampling, None)
 
 
-def refused(clouds: Clouds, experiment: Experiment = THREE) -> str:
+def refused(clouds: Clouds, experiment: Experiment = THREE, sampling: Sampling = FEW) -> str:
     with pytest.raises(ValueError) as caught:
-        pair(clouds, experiment)
+        pair(clouds, experiment, sampling)
     return str(caught.value)
 
 
@@ -166,6 +166,12 @@ def test_another_sampler_that_does_not_fit_is_refused_in_its_own_sentence() -> N
         replace(THREE, sampler=AncestralVP())
     assert refused(TwoSamplers(sampler=AncestralVP())) == str(own.value)
     assert str(own.value).startswith("AncestralVP needs g² h < 1 in every step; take more steps or start later, got ")
+
+
+def test_more_points_than_memory_are_refused_with_how_many_fit() -> None:
+    sentence = refused(GeneratedAndData(), sampling=replace(FEW, particles=10**12))
+    assert sentence.startswith("1000000000000 particles need 1.92e+05 GB of memory and ")
+    assert sentence.endswith(" fit.")
 
 
 def test_a_sampler_that_diverges_leaves_nothing_to_couple() -> None:
