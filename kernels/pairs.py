@@ -251,8 +251,16 @@ class Transport(Component):
     lines: str = option(
         "couplings",
         "",
-        ("couplings", "map", "debiased map", "none"),
-        "the strongest coupling of each point; where it goes on average; that less where its own cloud goes; nothing",
+        ("couplings", "map", "debiased map", "one point", "none"),
+        "strongest coupling of each point; where it goes on average; that less where its own cloud goes; all couplings "
+        "of one point; nothing",
+    )
+    point: int = param(
+        1,
+        "i",
+        (1, 1000),
+        "point of the first cloud of which all couplings are drawn",
+        domain=Interval(1, 1e7),
     )
     colors: str = option(
         "clouds",
@@ -266,4 +274,9 @@ class Transport(Component):
     @property
     def asked(self) -> "Transport":
         """The same without what is only drawn differently."""
-        return replace(self, lines="couplings", colors="clouds")
+        return replace(self, lines="couplings", point=1, colors="clouds")
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Dotted paths of what has no effect here."""
+        return frozenset() if self.lines == "one point" else frozenset({"point"})

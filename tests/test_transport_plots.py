@@ -322,6 +322,39 @@ def test_files_of_points_still_to_come_are_told(here: Path, monkeypatch: pytest.
     assert drawn("coupling", session).note.startswith("200 and 60 points, of 300 and 60 points. ")
 
 
+def test_the_partners_of_a_point_are_its_row_of_the_coupling() -> None:
+    session = replace(asked(lines="one point", point=7), looked_at=(2, 1))
+    row, run = entries(session)[6], found(session)
+    figure = drawn("coupling", session)
+    assert labels(figure) == ["data", "generated", "partners, data", "point 7, generated"]
+    (partners,), chosen = of(figure, Shaded), figure.marks[-1]
+    shares = row / row.sum()
+    kept = np.argsort(-shares)[: len(partners.values)]
+    np.testing.assert_allclose(partners.values, shares[kept], rtol=1e-9)
+    np.testing.assert_array_equal([partners.x, partners.y], run.pair.points_y.numpy()[kept][:, [1, 0]].T)
+    # Those left out are a thousandth of the first one, or less.
+    assert np.delete(shares, kept).max(initial=0.0) < 1e-3 * shares.max() <= 1e-3 * shares[kept].min() * 1e6
+    assert isinstance(chosen, Points)
+    np.testing.assert_array_equal([chosen.x[0], chosen.y[0]], run.pair.points_x.numpy()[6, [1, 0]])
+    assert f"Point 7 has {np.exp(-(shares * np.log(shares)).sum()):.4g} partners." in figure.note
+    # A point that is not there is the last one.
+    many = drawn("coupling", asked(lines="one point", point=10**6))
+    assert f"Point {THREE.transport.points} has " in many.note
+
+
+def test_a_click_chooses_the_point_that_is_nearest() -> None:
+    session = replace(THREE, looked_at=(3, 2))
+    click, points = BY_NAME["coupling"].click, found(session).pair.points_x.numpy()
+    assert click is not None
+    x, y = points[11, 2] + 1e-6, points[11, 1] - 1e-6
+    chosen = click(session, float(x), float(y))
+    assert chosen == replace(session, transport=replace(session.transport, lines="one point", point=12))
+    assert (session.transport.idle, chosen.transport.idle) == (frozenset({"point"}), frozenset())
+    # Where nothing is drawn, nothing is chosen.
+    nowhere = replace(session, looked_at=(9, 1))
+    assert click(nowhere, 0.0, 0.0) == nowhere
+
+
 def test_points_of_the_experiment_still_to_come_are_told(afresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coupled, "QUICK_POINTS", 30)
     for name in ("coupling", "plan", "iterations"):

@@ -268,4 +268,4 @@ def _dimming() -> QGraphicsOpacityEffect:
 
 WIDEST = (1 << 24) - 1
 DIMMED = 0.5
-IDLE = "has no effect with this sampler"
+IDLE = "has no effect here"

@@ -1,5 +1,7 @@
 """Two clouds and the coupling between them: its strongest entries, where points go on average, what they pay."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,6 +22,11 @@ LINEAR_SHARE = 0.05
 POTENTIAL = "potential f, about its mean"
 DISPLACEMENT = "how far points go on average"
 PARTNERS = "partners of points"
+SHARE = "share of the point's mass"
+HINT = "Click a point for its partners."
+CHOSEN = Style("#D55E00", marker="X")
+# Partners that are drawn, and the least share of one over that of the first.
+MOST_PARTNERS, LEAST_SHARE = 5000, 1e-3
 
 
 def draw(session: Session) -> Figure:
@@ -34,13 +41,19 @@ def draw(session: Session) -> Figure:
     names = transport.clouds.names
     notes = [counted(found, session)]
     marks: list[Mark] = [_points(names[1], *_two(found.pair.points_y, ranks), SECOND)]
+    if transport.lines == "one point":
+        marks += _of_one(found, ranks, transport.point, names, notes)
+        return Figure(_title(found), axes[0], axes[1], tuple(marks), note=" ".join(notes), hint=HINT, equal=True)
     if transport.lines == "couplings":
         marks.append(_couplings(found, ranks, notes))
     elif transport.lines != "none":
         marks.append(_arrows(found, ranks, transport.lines, notes))
     marks.append(_first(found, ranks, transport.colors, names[0], notes))
-    title = f"Coupling at ε = {found.problem.epsilon:.4g}, {found.problem.fraction:.4g} of the mean cost"
-    return Figure(title, axes[0], axes[1], tuple(marks), note=" ".join(notes), equal=True)
+    return Figure(_title(found), axes[0], axes[1], tuple(marks), note=" ".join(notes), hint=HINT, equal=True)
+
+
+def _title(found: Coupled) -> str:
+    return f"Coupling at ε = {found.problem.epsilon:.4g}, {found.problem.fraction:.4g} of the mean cost"
 
 
 def _two(points: Tensor, ranks: tuple[int, int]) -> tuple[Floats, Floats]:
@@ -79,6 +92,34 @@ def _arrows(found: Coupled, ranks: tuple[int, int], lines: str, notes: list[str]
     return Segments(label, x[0][some], x[1][some], to[0][some], to[1][some], strength, FIRST, arrows=True)
 
 
+def _of_one(found: Coupled, ranks: tuple[int, int], point: int, names: tuple[str, str], notes: list[str]) -> list[Mark]:
+    """All partners of one point, by their share of its mass."""
+    x, y = _two(found.pair.points_x, ranks), _two(found.pair.points_y, ranks)
+    place = min(point, len(x[0])) - 1
+    entries = found.solution.coupling.entries(place, place + 1)[0]
+    shares = (entries / entries.sum().clamp(min=torch.finfo(torch.float64).tiny)).numpy()
+    some = np.argsort(-shares)[:MOST_PARTNERS]
+    some = some[shares[some] >= LEAST_SHARE * shares.max()]
+    partners = float(np.exp(-(shares * np.log(np.maximum(shares, np.finfo(np.float64).tiny))).sum()))
+    notes.append(f"Point {place + 1} has {partners:.4g} partners.")
+    return [
+        _points(names[0], *x, FIRST),
+        Shaded(f"partners, {names[1]}", y[0][some], y[1][some], shares[some], Linear(), SHARE, SECOND),
+        Points(f"point {place + 1}, {names[0]}", x[0][place : place + 1], x[1][place : place + 1], CHOSEN),
+    ]
+
+
+def pick(session: Session, x: float, y: float) -> Session:
+    """The point of the first cloud nearest to a click is the one whose partners are drawn."""
+    transport, ranks = session.transport, session.looked_at
+    try:
+        points = _two(found_now(session).pair.points_x, ranks)
+    except (ValueError, IndexError):
+        return session
+    place = int(np.argmin(np.hypot(points[0] - x, points[1] - y)))
+    return replace(session, transport=replace(transport, lines="one point", point=place + 1))
+
+
 def _first(found: Coupled, ranks: tuple[int, int], colors: str, name: str, notes: list[str]) -> Mark:
     few, x = found.looked_at, _two(found.pair.points_x, ranks)
     values, scale, meaning = torch.empty(0), Linear(), ""
@@ -105,4 +146,4 @@ def _signed(values: Floats) -> Scale:
     return Symlog(LINEAR_SHARE * largest) if largest > 0 else Symlog(1.0)
 
 
-PLOT = Plot("coupling", "Coupling", "Transport", draw, further=further)
+PLOT = Plot("coupling", "Coupling", "Transport", draw, click=pick, further=further)
