@@ -6,8 +6,7 @@ Potentials are to the base 2 here: u = f log2(e) / ε and v = g log2(e) / ε.
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -72,17 +71,6 @@ class Passes(ABC):
     @abstractmethod
     def marginals(self, scale: float, u: Rows, v: Columns) -> tuple[Rows, Columns]:
         """Sums of rows and of columns at these potentials, in 64 bits."""
-
-
-@contextmanager
-def single_threads() -> Generator[None]:
-    """Products of matrices on one thread each: pieces are on all cores already."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @final

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from kernels.arrays import single_threads
 from kernels.crew import Crew, Look, Part
-from kernels.transport.interaction import ALL, FORMED, PIECE, costs_of, single_threads
+from kernels.transport.interaction import ALL, FORMED, PIECE, costs_of
 from kernels.transport.loops import LOWEST, TILE, fill, measure
 from kernels.transport.problem import TransportProblem
 

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from kernels.arrays import single_threads
+
 # Entries of the cost that are formed at once, in 64 bits: with what is computed from them, well below 64 MB.
 BLOCK = 2**20
 # With more coordinates, squared distances are cheaper from products of matrices.
@@ -38,6 +40,7 @@ class TransportProblem:
     epsilon: float
     power: float = 2.0
 
+    @single_threads()
     def __post_init__(self) -> None:
         for name, points in (("x", self.points_x), ("y", self.points_y)):
             _check_points(name, points)
@@ -104,6 +107,7 @@ class TransportProblem:
         )
 
     @cached_property
+    @single_threads()
     def mean_cost(self) -> float:
         """The mean of the cost under the independent coupling; for p = 2 from means and variances, at no cost."""
         a, b = self.weights_a / self.weights_a.sum(), self.weights_b / self.weights_b.sum()

@@ -7,15 +7,18 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from kernels.arrays import place_of
+from kernels.arrays import place_of, single_threads
 from kernels.crew import Crew
 from kernels.param import Interval, option, param
 from kernels.transport.base import COLD, Solver, Start, Watch, check_start, unwatched
-from kernels.transport.interaction import STORAGES, OnCores, Passes, single_threads
+from kernels.transport.interaction import STORAGES, OnCores, Passes
 from kernels.transport.problem import TransportProblem
 from kernels.transport.search import Search
 from kernels.transport.solution import Coupling, EntropicCoupling, Marginals, Potentials, Solution
 from kernels.transport.telling import Telling
+
+# Weights that sum to one but for so much need not be made to.
+_ROUNDING = 1e-13
 
 
 @final
@@ -83,7 +86,8 @@ class Sinkhorn(Solver):
 def _restricted(problem: TransportProblem, has_a: Bool[Tensor, " n"], has_b: Bool[Tensor, " m"]) -> TransportProblem:
     """The points that have weight, and weights that sum to one but for the last rounding."""
     a, b = problem.weights_a[has_a], problem.weights_b[has_b]
-    if len(a) == len(has_a) and len(b) == len(has_b) and problem.mass_a == problem.mass_b == 1:
+    rounding = max(abs(problem.mass_a - 1), abs(problem.mass_b - 1))
+    if len(a) == len(has_a) and len(b) == len(has_b) and rounding < _ROUNDING:
         return problem
     return replace(
         problem,

@@ -15,8 +15,9 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from kernels.arrays import single_threads
 from kernels.crew import Crew
-from kernels.transport.interaction import Streamed, costs_of, single_threads
+from kernels.transport.interaction import Streamed, costs_of
 from kernels.transport.problem import TransportProblem
 
 Rows = Float64[Tensor, " n"]

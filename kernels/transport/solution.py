@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from kernels.arrays import single_threads
 from kernels.crew import Look, unheard
-from kernels.transport.interaction import FORMED, single_threads
+from kernels.transport.interaction import FORMED
 from kernels.transport.looking import Looking, OfDensity, OfPotentials, log, nothing, over_rows
 from kernels.transport.problem import TransportProblem
 

@@ -361,7 +361,7 @@ def test_a_row_that_is_not_finite_is_told_by_its_place_in_the_file(here: Path) -
 
 
 def test_what_is_only_drawn_is_no_part_of_what_is_asked() -> None:
-    transport = Transport(points=70, epsilon=0.3, lines="map", colors="partners")
+    transport = Transport(points=70, epsilon=0.3, lines="one point", point=9, colors="partners")
     assert transport.asked == Transport(points=70, epsilon=0.3)
     assert replace(transport, epsilon=0.2).asked != transport.asked
 
@@ -371,7 +371,7 @@ def test_numbers_out_of_their_domain_are_refused_in_a_sentence() -> None:
         ({"points": 1}, "Transport.points (n) must lie in [2, 1e+07], got 1."),
         ({"epsilon": 0.0}, "Transport.epsilon (ε) must lie in (0, inf), got 0.0."),
         ({"power": 0.0}, "Transport.power (p) must lie in (0, 10], got 0.0."),
-        ({"lines": "all"}, "Transport.lines must be one of couplings, map, debiased map, none, got 'all'."),
+        ({"lines": "all"}, "Transport.lines must be one of couplings, map, debiased map, one point, none, got 'all'."),
     ):
         with pytest.raises(ValueError) as caught:
             replace(Transport(), **changes)
