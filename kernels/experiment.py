@@ -1,7 +1,7 @@
 """The experiment: everything a person can choose, as one immutable value."""
 
 import dataclasses
-import os
+import pathlib
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -277,7 +277,7 @@ def files_of(component: Component) -> tuple[Hashable, ...]:
     for _, declaration, value in leaves(component):
         if isinstance(declaration, Path) and value:
             try:
-                status = os.stat(value)  # noqa: PTH116 - a path may be a folder, or nothing at all
+                status = pathlib.Path(value).stat()
             except (OSError, ValueError):
                 found.append(None)
             else:

@@ -152,12 +152,12 @@ def test_progress_goes_from_the_first_cloud_to_the_second() -> None:
 
 
 def test_what_progress_raises_ends_the_work() -> None:
-    class Enough(Exception): ...  # noqa: N818
+    class EnoughError(Exception): ...
 
     def watch(share: float) -> None:
-        raise Enough
+        raise EnoughError
 
-    with pytest.raises(Enough):
+    with pytest.raises(EnoughError):
         GeneratedAndData().drawn(THREE, FEW, None, watch)
 
 
