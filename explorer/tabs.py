@@ -6,14 +6,11 @@ from typing import NamedTuple
 
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QAction
-from PyQt6.QtWidgets import QGridLayout, QProxyStyle, QStyle, QStyleOption, QTabWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QGridLayout, QTabWidget, QVBoxLayout, QWidget
 
 from explorer.canvas import Canvas
 from explorer.marks import Figure, Heat
 from explorer.plots import PLOTS, Plot
-
-# Beside the title of a tab, on both sides together.
-TITLE_ROOM = 12
 
 
 class Place(NamedTuple):
@@ -23,17 +20,6 @@ class Place(NamedTuple):
     row: int
     column: int
     span: int
-
-
-class _Narrow(QProxyStyle):
-    """Less room beside the titles of tabs, of which there are many."""
-
-    def pixelMetric(
-        self, metric: QStyle.PixelMetric, option: QStyleOption | None = None, widget: QWidget | None = None
-    ) -> int:
-        if metric == QStyle.PixelMetric.PM_TabBarTabHSpace:
-            return TITLE_ROOM
-        return super().pixelMetric(metric, option, widget)
 
 
 class Tabs(QTabWidget):
@@ -49,10 +35,6 @@ class Tabs(QTabWidget):
     def __init__(self, actions_for: Callable[["Tabs", str], list[QAction]], above: dict[str, QWidget]) -> None:
         super().__init__()
         self.setDocumentMode(True)
-        bar = self.tabBar()
-        assert bar is not None
-        self._narrow = _Narrow("Fusion")
-        bar.setStyle(self._narrow)
         self.setAccessibleName("Plots")
         self._plots = {plot.name: plot for plot in PLOTS}
         self._canvases: dict[str, Canvas] = {}
