@@ -22,8 +22,6 @@ class Told:
     lines: tuple[tuple[str, str], ...]
     values: dict[str, Value]
     scales: Scales | None
-    is_whole: bool
-    converged: bool
 
 
 def told(session: Session) -> Told:
@@ -68,7 +66,7 @@ def told(session: Session) -> Told:
     plain = {
         name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
     }
-    return Told(tuple(lines), plain, scales_of(question), found.is_whole, solution.converged)
+    return Told(tuple(lines), plain, scales_of(question))
 
 
 def _values(found: Coupled) -> dict[str, Value]:
