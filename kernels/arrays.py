@@ -1,8 +1,6 @@
 """The axis vocabulary: exact laws are float64, modes are the last axis. And the devices that arrays may be on."""
 
 import importlib.util
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float64
@@ -49,17 +47,3 @@ def place_of(device: str) -> torch.device:
             "device cuda needs Triton, which PyTorch for CUDA brings with it on Linux; install it, or use cpu."
         )
     return torch.device(device)
-
-
-@contextmanager
-def single_threads() -> Generator[None]:
-    """Operations of torch on one thread: for pieces of work that are on all cores, and for short ones.
-
-    Threads wait for each other at every operation, which on a busy machine takes ten times as long as they save.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,14 +1,22 @@
 """Work in blocks on all cores, while the caller's thread tells of progress and may end it."""
 
+import math
 import os
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
 
 SECONDS_BETWEEN_LOOKS = 0.05
+# What its threads are called, and bytes that are kept for the next one at most.
+CREW, MOST_KEPT = "crew", 2**26
 # Pieces begun for each thread: enough that none waits for the one that is to be taken next.
 _AHEAD = 3
 Look = Callable[[float], None]
@@ -24,23 +32,63 @@ def unheard(share: float) -> None:
     """Nobody listens."""
 
 
-class Crew:
-    """Threads that are kept between rounds of work; to be used in a `with` statement, at whose end they are gone."""
+@contextmanager
+def single_threads() -> Generator[None]:
+    """Operations of torch on one thread: for pieces of work that are on all cores, and for short ones.
 
-    def __init__(self, name: str) -> None:
+    Threads wait for each other at every operation, which on a busy machine takes ten times as long as they save.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class _Kit:
+    """Threads, and memory of so many bytes or none."""
+
+    def __init__(self, size: int) -> None:
+        self.pool = ThreadPoolExecutor(size, CREW)
+        self.memory = np.empty(0, np.uint8)
+
+
+# What nobody uses, by the number of threads. It is taken up again: new threads, what libraries keep for each of them,
+# and new memory, which the system hands out page by page, take longer to get than short work does.
+_IDLE = defaultdict[int, list[_Kit]](list)
+
+
+class Crew:
+    """Threads and memory that are one's own within a `with` statement; each operation of torch is on one of them."""
+
+    def __init__(self) -> None:
         self.size = cores()
-        self._pool = ThreadPoolExecutor(self.size, name)
         self._stopping = threading.Event()
         self._tell: Look = unheard
+        self._single = single_threads()
 
     def __enter__(self) -> Self:
+        self._single.__enter__()
+        try:
+            self._kit = _IDLE[self.size].pop()
+        except IndexError:
+            self._kit = _Kit(self.size)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stopping.set()
-        self._pool.shutdown()
+        _IDLE[self.size].append(self._kit)
+        self._single.__exit__(kind, error, trace)
+
+    def room(self, shape: tuple[int, ...], real: np.dtype[Any]) -> Shaped[np.ndarray, "..."]:
+        """An array of any numbers, in place of the one before; one that is not too large is memory of former crews."""
+        size = math.prod(shape) * real.itemsize
+        memory = self._kit.memory if size <= len(self._kit.memory) else np.empty(size, np.uint8)
+        if size <= MOST_KEPT:
+            self._kit.memory = memory
+        return memory[:size].view(real).reshape(shape)
 
     def each(self, count: int, work: Callable[[int], None], look: Look) -> None:
         """Do pieces 0, 1, ..., each in some thread; a single one is done by the caller's.
@@ -63,7 +111,7 @@ class Crew:
         try:
             for piece in range(count):
                 while len(begun) < ahead and piece + len(begun) < count:
-                    begun.append(self._pool.submit(self._do, work, piece + len(begun)))
+                    begun.append(self._kit.pool.submit(self._do, work, piece + len(begun)))
                 while not wait((begun[0],), SECONDS_BETWEEN_LOOKS).done:
                     look(piece / count)
                 take(piece, begun[0].result())

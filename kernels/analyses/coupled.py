@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kernels.analyses.kept import Kept
+from kernels.crew import unheard
 from kernels.experiment import Experiment, files_of
 from kernels.pairs import NothingToCoupleError, Pair, Transport
 from kernels.particles import Sampling
@@ -38,6 +39,9 @@ from kernels.transport import (
     own_transport,
     transport_problem,
 )
+from kernels.transport.looking import over_rows
+from kernels.transport.products import FORMED
+from kernels.transport.softmin import soft_minima
 
 Floats = NDArray[np.float64]
 Watch = Callable[[float], None]
@@ -84,9 +88,13 @@ class Question:
 
         Errors: `ValueError` in one sentence where there are no such clouds, or all of their points coincide.
         """
-        count, key = min(points, self.transport.points), self.of_clouds
-        pair = _PAIRS.find((key, count)) or _PAIRS.keep((key, count), self._drawn(count, watch))
-        problem = transport_problem(pair.points_x, pair.points_y, 1.0, self.transport.power)
+        count, power = min(points, self.transport.points), self.transport.power
+        of_pair = self.of_clouds, count
+        pair = _PAIRS.find(of_pair) or _PAIRS.keep(of_pair, self._drawn(count, watch))
+        # What is known of the costs serves at every epsilon.
+        problem = _PROBLEMS.find((of_pair, power)) or _PROBLEMS.keep(
+            (of_pair, power), transport_problem(pair.points_x, pair.points_y, 1.0, power)
+        )
         if problem.mean_cost == 0:
             raise NothingToCoupleError("all points of both clouds coincide: there is nothing to couple.")
         return pair, problem.relative(self.transport.epsilon)
@@ -189,10 +197,13 @@ def _plan(coupling: Coupling, ranks: tuple[int, int], cells: int) -> Float64[Ten
     of_y = _parts(problem.points_y[:, ranks[1]], cells)
     shape = int(of_x.max()) + 1, int(of_y.max()) + 1
     masses = torch.zeros(shape, dtype=torch.float64)
-    for begin, end in problem.blocks():
+
+    def form(begin: int, end: int) -> Tensor:
         along = torch.zeros(end - begin, shape[1], dtype=torch.float64)
         along.index_add_(1, of_y, coupling.entries(begin, end))
-        masses.index_add_(0, of_x[begin:end], along)
+        return torch.zeros_like(masses).index_add_(0, of_x[begin:end], along)
+
+    over_rows(problem, FORMED, form, masses.add_, unheard)
     independent = torch.outer(
         torch.zeros(shape[0], dtype=torch.float64).index_add_(0, of_x, a),
         torch.zeros(shape[1], dtype=torch.float64).index_add_(0, of_y, b),
@@ -208,12 +219,13 @@ def _parts(values: Float64[Tensor, " n"], cells: int) -> Tensor:
     return ranks * min(cells, count) // count
 
 
-_PAIRS, _WHOLE, _QUICK, _LAST = Kept[Pair](4), Kept[Coupled](8), Kept[Coupled](4), Kept[Potentials](4)
+_PAIRS, _PROBLEMS = Kept[Pair](4), Kept[TransportProblem](4)
+_WHOLE, _QUICK, _LAST = Kept[Coupled](8), Kept[Coupled](4), Kept[Potentials](4)
 
 
 def clear() -> None:
     """Forget all clouds and couplings."""
-    for kept in (_PAIRS, _WHOLE, _QUICK, _LAST):
+    for kept in (_PAIRS, _PROBLEMS, _WHOLE, _QUICK, _LAST):
         kept.clear()
 
 
@@ -271,10 +283,9 @@ def couple(question: Question, watch: Watch) -> bool:
 def first_gap(coupling: EntropicCoupling, lacking: float) -> float:
     """What the dual value lacks after one plain iteration from zero, if that of the coupling lacks so much."""
     problem = coupling.problem
-    zero = Potentials(torch.zeros_like(problem.weights_a), torch.zeros_like(problem.weights_b))
-    # So small a tolerance asks for 64 bits.
-    once = Sinkhorn(memory=0, most_iterations=1, tolerance=1e-12, storage="streamed").solve(problem, zero)
-    return max(0.0, coupling.dual_value + lacking - float(once.history.duals[0]))
+    with soft_minima(problem, lambda: None) as minima:
+        f = problem.epsilon * minima.rows(torch.zeros_like(problem.weights_b), 1 / problem.epsilon)
+    return max(0.0, coupling.dual_value + lacking - float(problem.weights_a @ f))
 
 
 def earlier(question: Question) -> list[Coupled]:

@@ -134,8 +134,8 @@ def _costs(question: Question, watch: Watch, *, is_whole: bool) -> Costs:
     pair, problem = question.problem(LADDER_POINTS if is_whole else QUICK_LADDER_POINTS)
     solver, start = Sinkhorn(tolerance=TOLERANCE, most_iterations=2000), COLD
     rows: list[tuple[float, ...]] = []
-    # Many small problems cost a moment each: a person who moves something sees every other one.
-    fractions = LADDER if is_whole else LADDER[::2]
+    # Many small problems cost a moment each: a person who moves something sees every fourth one.
+    fractions = LADDER if is_whole else LADDER[::4]
     for done, fraction in enumerate(fractions):
         part = heard(watch, done / len(fractions), 1 / len(fractions))
         found = sinkhorn_divergence(problem.relative(fraction), solver, start, part)

@@ -142,7 +142,7 @@ def _planned(
         )
         watch((done + tables.steps) / (plan.steps + 1))
 
-    with Crew("particles") as crew:
+    with Crew() as crew:
         # The start is a step from nothing, and the first snapshot of it.
         run(plan.start(), 0, {1: snapshot[0]} if 0 in snapshot else {})
         if isinstance(experiment.start, Marginal) and not isinstance(population, Normal):
@@ -189,7 +189,7 @@ def _walked(
 
         points[begin:end] = walk.run(span.first + begin, end - begin, visit)[:, columns].cpu()
 
-    with Crew("particles") as crew:
+    with Crew() as crew:
         crew.each(len(blocks), block, lambda _share: watch(sum(moved) / (steps * len(blocks))))
     return points, path
 

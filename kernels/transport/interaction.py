@@ -12,23 +12,23 @@ from typing import final
 
 import numpy as np
 import psutil
-import torch
 from jaxtyping import Float64, Shaped
 
 from kernels.crew import Crew
 from kernels.transport.loops import ABREAST, resweep, sweep
 from kernels.transport.problem import FEW, TransportProblem
+from kernels.transport.products import ALL, FORMED, PassingProducts, Products, height_of
 
 Rows = Float64[np.ndarray, " n"]
 Columns = Float64[np.ndarray, " m"]
 Matrix = Shaped[np.ndarray, "_ _"]
 Look = Callable[[], None]
-NONE, ALL = np.empty((0, 0)), slice(None)
+NONE = np.empty((0, 0))
 
-# Pairs of a piece: some milliseconds of work, after which it may be stopped; fewer where exponents are formed before.
-PIECE, FORMED = 2**22, 2**18
-# Pairs that are worth the other cores.
-SHARED = 2**20
+# Pairs of a piece: some milliseconds of work, after which it may be stopped. Of products it has `FORMED`.
+PIECE = 2**22
+# Pairs that are worth the other cores, where entries are formed and where they are only read.
+SHARED, SHARED_IF_READ = 2**18, 2**20
 # Products of 32 bits are used where the error they make is at most this share of the tolerance.
 SHARE = 0.02
 # How far kept entries may be scaled, in powers of two, before they are formed anew.
@@ -79,7 +79,7 @@ class Streamed(Interaction):
 
     def __init__(self, problem: TransportProblem, costs: "Costs", bits: int, crew: Crew, look: Look) -> None:
         self.method = f"streamed, {bits} bits"
-        self._crew, self._look = crew, look
+        self.crew, self._look = crew, look
         self.shape = n, m = len(problem.points_x), len(problem.points_y)
         self.real = np.dtype(np.float32 if bits == 32 else np.float64)
         self.hands = crew.size if n * m >= SHARED else 1
@@ -108,6 +108,7 @@ class Streamed(Interaction):
         columns = self.rounds(
             lambda hand, begin, end, columns: self._form(formed, hand, begin, end, columns),
             FORMED if costs.formed else PIECE,
+            self.hands,
         )
         return moved - x_offset, sums, columns
 
@@ -120,23 +121,19 @@ class Streamed(Interaction):
             entries, is_kept, formed.scaled, formed.sums[begin:end], columns, self._rows[hand], self.room[hand],
         )  # fmt: skip
 
-    def rounds(self, piece: Callable[[int, int, int, Columns], None], pairs: int) -> Columns:
-        """All rows in pieces of so many pairs; the sums over columns that they add up."""
-        columns = np.zeros((self.hands, self.shape[1]))
-        height = max(ABREAST, pairs // self.shape[1] // ABREAST * ABREAST)
-        self._crew.each(
-            self.hands, lambda hand: self._pieces(piece, height, hand, columns[hand]), lambda _share: self._look()
-        )
-        return columns.sum(0)
+    def rounds(self, piece: Callable[[int, int, int, Columns], None], pairs: int, hands: int) -> Columns:
+        """All rows in pieces of so many pairs, by so many hands; the sums over columns that they add up."""
+        (n, m), columns = self.shape, np.zeros((hands, self.shape[1]))
+        height = height_of(pairs, m)
 
-    def _pieces(
-        self, piece: Callable[[int, int, int, Columns], None], height: int, hand: int, columns: Columns
-    ) -> None:
-        """Every so many-th piece, always the same ones, so that sums do not depend on who is faster."""
-        n = self.shape[0]
-        for begin in range(hand * height, n, self.hands * height):
-            self._crew.pause()
-            piece(hand, begin, min(begin + height, n), columns)
+        def take(hand: int) -> None:
+            # Every so many-th piece, always the same ones, so that sums do not depend on who is faster.
+            for begin in range(hand * height, n, hands * height):
+                self.crew.pause()
+                piece(hand, begin, min(begin + height, n), columns[hand])
+
+        self.crew.each(hands, take, lambda _share: self._look())
+        return columns.sum(0)
 
 
 @final
@@ -146,7 +143,7 @@ class Stored(Interaction):
     def __init__(self, streamed: Streamed) -> None:
         self.method = streamed.method.replace("streamed", "stored")
         self._streamed = streamed
-        self._entries = np.empty(streamed.shape, streamed.real)
+        self._entries = streamed.crew.room(streamed.shape, streamed.real)
         self._scale, self._u, self._v = 0.0, np.empty(0), np.empty(0)
 
     def sweep(self, scale: float, u: Rows, v: Columns) -> Swept:
@@ -162,6 +159,7 @@ class Stored(Interaction):
                 self._entries[begin:end], weighted, streamed.a[begin:end], sums[begin:end], columns, streamed.room[hand]
             ),
             PIECE,
+            streamed.hands if len(u) * len(v) >= SHARED_IF_READ else 1,
         )
         return Swept(self._u - np.log2(sums), columns * scalings)
 
@@ -215,31 +213,23 @@ class _FewCoordinates(Costs):
 
 
 @final
-class _Products(Costs):
-    """Squared distances of many coordinates: minus the cost is a product of matrices and a term of each point alone.
-
-    Of small clouds the product is kept, and serves at every scale.
-    """
+class _OfProducts(Costs):
+    """Squared distances of many coordinates: minus the cost is a product of matrices and a term of each point alone."""
 
     formed = True
 
-    def __init__(self, x: torch.Tensor, y: torch.Tensor, dtype: torch.dtype) -> None:
-        self.fine = dtype == torch.float64
-        self._left, self._right = x.to(dtype), (2 * y).to(dtype).T.contiguous()
-        self._squares = x.square().sum(1).numpy(), y.square().sum(1).numpy()
-        self.divided = len(x) * len(y) > SHARED
-        self._whole = NONE if self.divided else (self._left @ self._right).numpy()
+    def __init__(self, problem: TransportProblem, products: Products) -> None:
+        self._products, self._squares = products, tuple(squares.numpy() for squares in problem.squares)
+        self.fine, self.divided = products.fine, not products.kept
 
-    def at(self, scale: float) -> "_Products":
+    def at(self, scale: float) -> "_OfProducts":
         scaled = copy.copy(self)
         scaled.factor = scale
         scaled.offsets = -scale * self._squares[0], -scale * self._squares[1]
         return scaled
 
     def between(self, begin: int, end: int, others: slice = ALL) -> tuple[Matrix, Matrix, Matrix]:
-        if len(self._whole):
-            return NONE, NONE, self._whole[begin:end, others]
-        return NONE, NONE, (self._left[begin:end] @ self._right[:, others]).numpy()
+        return NONE, NONE, self._products.between(begin, end, others)
 
 
 @final
@@ -265,8 +255,7 @@ def costs_of(problem: TransportProblem, fine: bool) -> Costs:
         return _Powers(problem, 1.0)
     x, y = problem.centered
     if x.shape[1] > FEW:
-        small = len(x) * len(y) <= SHARED
-        return _Products(x, y, torch.float64 if fine or small else torch.float32)
+        return _OfProducts(problem, problem.products or PassingProducts(x, y, fine))
     # Coordinates come in pairs; one that is missing is zero in both clouds.
     odd = x.shape[1] % 2
     left, right = (np.pad(points.numpy(), ((0, 0), (0, odd))) for points in (x, y))
@@ -280,7 +269,7 @@ class OnCores(Passes):
     def __init__(self, problem: TransportProblem, tolerance: float, storage: str, crew: Crew, look: Look) -> None:
         self._problem, self._storage, self._crew, self._look = problem, storage, crew, look
         # Products of 32 bits have errors of the size of squares, over ε.
-        largest = math.prod(float(points.square().sum(1).max()) ** 0.5 for points in problem.centered)
+        largest = math.prod(float(squares.max()) ** 0.5 for squares in problem.squares)
         self._fine = 2.0**-23 * largest * math.log2(math.e) / problem.epsilon > SHARE * tolerance
 
     def interaction(self, bits: int, is_short: bool) -> Interaction:

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from kernels.arrays import single_threads
 from kernels.crew import Crew, Look, Part
-from kernels.transport.interaction import ALL, FORMED, PIECE, costs_of
+from kernels.transport.interaction import PIECE, costs_of
 from kernels.transport.loops import LOWEST, TILE, fill, measure
 from kernels.transport.problem import TransportProblem
+from kernels.transport.products import ALL, FORMED
 
 # Columns of many coordinates at a time: products of few rows take twice as long as those of some hundred.
 _WIDTH = 2**12
@@ -155,7 +155,7 @@ def over_rows(
     What is made from them does not depend on the number of cores.
     """
     n, height = len(problem.points_x), max(1, pairs // len(problem.points_y))
-    with single_threads(), Crew("coupling") as crew:
+    with Crew() as crew:
         crew.in_order(
             -(-n // height),
             lambda k: form(k * height, min((k + 1) * height, n)),

@@ -9,12 +9,15 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from kernels.arrays import single_threads
+from kernels.crew import single_threads
+from kernels.transport.products import KeptProducts
 
 # Entries of the cost that are formed at once, in 64 bits: with what is computed from them, well below 64 MB.
 BLOCK = 2**20
 # With more coordinates, squared distances are cheaper from products of matrices.
 FEW = 16
+# Pairs of which these are kept: 32 MB.
+KEPT = 2**22
 # A balanced problem has weights that sum to one; those of a sum of many roundings are brought there.
 _SLACK = 1e-6
 
@@ -144,9 +147,23 @@ class TransportProblem:
         center = self.points_y.mean(0)
         return self.points_x - center, self.points_y - center
 
+    @cached_property
+    def squares(self) -> tuple[Float64[Tensor, " n"], Float64[Tensor, " m"]]:
+        """Squared distances of both clouds' points from that center."""
+        x, y = self.centered
+        return x.square().sum(1), y.square().sum(1)
+
+    @cached_property
+    def products(self) -> KeptProducts | None:
+        """Products of the centered points; None where squared distances are not made of them, or they are too many."""
+        x, y = self.centered
+        return KeptProducts(x, y) if x.shape[1] > FEW and len(x) * len(y) <= KEPT else None
+
     def _keeping(self, other: Self) -> Self:
         """The other problem, which has the same costs, with what is known about them."""
-        for name in ("mean_cost", "oscillation", "centered"):
+        # They form what they are asked for, for all of us.
+        _ = self.products
+        for name in ("mean_cost", "oscillation", "centered", "squares", "products"):
             if name in self.__dict__:
                 other.__dict__[name] = self.__dict__[name]
         return other

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from kernels.arrays import place_of, single_threads
-from kernels.crew import Crew
+from kernels.arrays import place_of
+from kernels.crew import Crew, single_threads
 from kernels.param import Interval, option, param
 from kernels.transport.base import COLD, Solver, Start, Watch, check_start, unwatched
 from kernels.transport.interaction import STORAGES, OnCores, Passes
@@ -60,7 +60,7 @@ class Sinkhorn(Solver):
         telling = Telling(watch)
         # Points without weight take no part; their potentials are told by the others.
         has_a, has_b = problem.weights_a > 0, problem.weights_b > 0
-        with Crew("transport") as crew:
+        with Crew() as crew:
             present = _restricted(problem, has_a, has_b)
             passes = self._passes(present, crew, telling)
             search = Search(present, self.tolerance, self.most_iterations, self.memory, passes, telling)

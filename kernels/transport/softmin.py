@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from kernels.arrays import single_threads
 from kernels.crew import Crew
 from kernels.transport.interaction import Streamed, costs_of
 from kernels.transport.problem import TransportProblem
@@ -46,7 +45,7 @@ class SoftMinima:
 @contextmanager
 def soft_minima(problem: TransportProblem, look: Callable[[], None]) -> Generator[SoftMinima]:
     """Soft minima on all cores; `look` is called several times a second, and what it raises ends the work."""
-    with single_threads(), Crew("soft minima") as crew:
+    with Crew() as crew:
         yield SoftMinima(problem, crew, look)
 
 

@@ -12,11 +12,10 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from kernels.arrays import single_threads
-from kernels.crew import Look, unheard
-from kernels.transport.interaction import FORMED
+from kernels.crew import Look, single_threads, unheard
 from kernels.transport.looking import Looking, OfDensity, OfPotentials, log, nothing, over_rows
 from kernels.transport.problem import TransportProblem
+from kernels.transport.products import FORMED
 
 _WORST = 0.9
 # The share of a look for sums in the time of three looks, the last of which takes many logarithms.
@@ -161,7 +160,11 @@ class Coupling(ABC):
         values, places = torch.empty(n, most, dtype=torch.float64), torch.empty(n, most, dtype=torch.int64)
 
         def form(begin: int, end: int) -> None:
-            torch.topk(self.entries(begin, end), most, out=(values[begin:end], places[begin:end]))
+            rows, out = self.entries(begin, end), (values[begin:end], places[begin:end])
+            if most == 1:
+                torch.max(rows, 1, keepdim=True, out=out)
+            else:
+                torch.topk(rows, most, out=out)
 
         over_rows(self.problem, FORMED, form, nothing, look)
         return values, places
