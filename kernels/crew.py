@@ -79,7 +79,11 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _IDLE[self.size].append(self._kit)
+        if error is None or isinstance(error, Exception):
+            _IDLE[self.size].append(self._kit)
+        else:
+            # Interrupted while they were waited for, some threads may still be at work.
+            self._kit.pool.shutdown(wait=False)
         self._single.__exit__(kind, error, trace)
 
     def room(self, shape: tuple[int, ...], real: np.dtype[Any]) -> Shaped[np.ndarray, "..."]:

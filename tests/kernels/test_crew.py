@@ -132,6 +132,15 @@ def test_what_one_crew_has_got_serves_the_next_and_no_other_at_that_time() -> No
         assert any(np.shares_memory(room, memory) for room in rooms)
 
 
+def test_after_an_interruption_nothing_is_handed_on() -> None:
+    with pytest.raises(KeyboardInterrupt), Crew() as interrupted:
+        memory = interrupted.room((100,), np.dtype(np.float64))
+        raise KeyboardInterrupt
+    with Crew() as second, Crew() as third:
+        for hands in (second, third):
+            assert not np.shares_memory(hands.room((100,), np.dtype(np.float64)), memory)
+
+
 @pytest.mark.parametrize("real", [np.float32, np.float64])
 def test_room_has_its_shape_and_grows(real: type[np.floating]) -> None:
     with Crew() as hands:
