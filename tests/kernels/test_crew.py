@@ -133,12 +133,13 @@ def test_what_one_crew_has_got_serves_the_next_and_no_other_at_that_time() -> No
 
 
 def test_after_an_interruption_nothing_is_handed_on() -> None:
+    rooms = list[np.ndarray]()
     with pytest.raises(KeyboardInterrupt), Crew() as interrupted:
-        memory = interrupted.room((100,), np.dtype(np.float64))
+        rooms.append(interrupted.room((100,), np.dtype(np.float64)))
         raise KeyboardInterrupt
     with Crew() as second, Crew() as third:
         for hands in (second, third):
-            assert not np.shares_memory(hands.room((100,), np.dtype(np.float64)), memory)
+            assert not np.shares_memory(hands.room((100,), np.dtype(np.float64)), rooms[0])
 
 
 @pytest.mark.parametrize("real", [np.float32, np.float64])
