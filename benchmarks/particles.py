@@ -99,7 +99,7 @@ def random_numbers(particles: int, device: str) -> Callable[[], None]:
     blocks = [(begin, min(begin + size, total)) for begin in range(0, total, size)]
 
     def made_by_crew() -> None:
-        with Crew("numbers") as crew:
+        with Crew() as crew:
             crew.each(len(blocks), lambda k: block(*blocks[k]), lambda share: None)
 
     return made_by_crew

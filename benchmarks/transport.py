@@ -7,7 +7,7 @@
 Every solver gets the same clouds and starts from points: costs are part of its time; imports and compilation are not.
 Its error, rows and columns together, is measured anew in 64 bits. Peers count marginal errors in other ways, so each is
 given thresholds until the error is reached, and only the run that reached it counts. A peer that is not installed is
-left out, and one that took too long in a cell is not asked for more on the same clouds.
+left out; one that took too long in a cell is not asked on the same clouds where both ε and the error are no larger.
 """
 
 import argparse
@@ -264,6 +264,8 @@ def main() -> None:
                     }
                     asked = [name for name in names if name in OURS or name not in hopeless]
                     slow[fraction, tolerance] = cell(asked, n, d, fraction, tolerance, options.limit, options.clock)
+                    if hopeless:
+                        print(f"  not asked, as they took too long before: {', '.join(sorted(hopeless))}", flush=True)
 
 
 if __name__ == "__main__":

@@ -50,13 +50,17 @@ class _Kit:
     """Threads, and memory of so many bytes or none."""
 
     def __init__(self, size: int) -> None:
-        self.pool = ThreadPoolExecutor(size, CREW)
+        # Told when they begin: other crews may come and go then.
+        self.pool = ThreadPoolExecutor(size, CREW, torch.set_num_threads, (1,))
         self.memory = np.empty(0, np.uint8)
 
 
 # What nobody uses, by the number of threads. It is taken up again: new threads, what libraries keep for each of them,
 # and new memory, which the system hands out page by page, take longer to get than short work does.
 _IDLE = defaultdict[int, list[_Kit]](list)
+if hasattr(os, "register_at_fork"):
+    # Threads are not there in a process that is a copy.
+    os.register_at_fork(after_in_child=_IDLE.clear)
 
 
 class Crew:
@@ -66,30 +70,35 @@ class Crew:
         self.size = cores()
         self._stopping = threading.Event()
         self._tell: Look = unheard
+        self._at_work = False
         self._single = single_threads()
 
     def __enter__(self) -> Self:
-        self._single.__enter__()
         try:
             self._kit = _IDLE[self.size].pop()
         except IndexError:
             self._kit = _Kit(self.size)
+        self._single.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None or isinstance(error, Exception):
-            _IDLE[self.size].append(self._kit)
-        else:
-            # Interrupted while they were waited for, some threads may still be at work.
+        if self._at_work:
+            # An interruption came while pieces were waited for, and some go on.
             self._kit.pool.shutdown(wait=False)
+        else:
+            _IDLE[self.size].append(self._kit)
+        del self._kit
         self._single.__exit__(kind, error, trace)
 
     def room(self, shape: tuple[int, ...], real: np.dtype[Any]) -> Shaped[np.ndarray, "..."]:
         """An array of any numbers, in place of the one before; one that is not too large is memory of former crews."""
         size = math.prod(shape) * real.itemsize
-        memory = self._kit.memory if size <= len(self._kit.memory) else np.empty(size, np.uint8)
+        memory, self._kit.memory = self._kit.memory, np.empty(0, np.uint8)
+        if size > len(memory):
+            del memory
+            memory = np.empty(size, np.uint8)
         if size <= MOST_KEPT:
             self._kit.memory = memory
         return memory[:size].view(real).reshape(shape)
@@ -112,6 +121,7 @@ class Crew:
             take(0, work(0))
             return
         begun, ahead = deque[Future[Part]](), _AHEAD * self.size
+        self._at_work = True
         try:
             for piece in range(count):
                 while len(begun) < ahead and piece + len(begun) < count:
@@ -125,6 +135,7 @@ class Crew:
             # Told before they are waited for; and when none is left, nobody hears.
             self._stopping.set()
             wait(begun)
+            self._at_work = False
 
     def pause(self) -> None:
         """Between parts of a piece: the piece ends here where the work is ended, by `look` or in another piece.

@@ -16,7 +16,7 @@ from kernels.transport.products import KeptProducts
 BLOCK = 2**20
 # With more coordinates, squared distances are cheaper from products of matrices.
 FEW = 16
-# Pairs of which these are kept: 32 MB.
+# Pairs of which these are kept: 32 MB, for each of the last few pairs of clouds.
 KEPT = 2**22
 # A balanced problem has weights that sum to one; those of a sum of many roundings are brought there.
 _SLACK = 1e-6
@@ -157,7 +157,8 @@ class TransportProblem:
     def products(self) -> KeptProducts | None:
         """Products of the centered points; None where squared distances are not made of them, or they are too many."""
         x, y = self.centered
-        return KeptProducts(x, y) if x.shape[1] > FEW and len(x) * len(y) <= KEPT else None
+        are_used = self.power == 2 and x.shape[1] > FEW
+        return KeptProducts(x, y) if are_used and len(x) * len(y) <= KEPT else None
 
     def _keeping(self, other: Self) -> Self:
         """The other problem, which has the same costs, with what is known about them."""

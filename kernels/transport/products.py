@@ -1,6 +1,7 @@
 """Products of pairs of points, which squared distances of many coordinates are made of."""
 
 from abc import ABC, abstractmethod
+from collections import deque
 from threading import Lock
 from typing import final
 
@@ -13,6 +14,8 @@ from kernels.transport.loops import ABREAST
 
 # Pairs whose products are formed at once.
 FORMED = 2**18
+# Of how many pairs of clouds they are kept.
+LATEST = 4
 ALL = slice(None)
 
 
@@ -44,31 +47,55 @@ class PassingProducts(Products):
         return (self._left[begin:end] @ self._right[:, others]).numpy()
 
 
+# Those that are kept, the last one last.
+_BEGUN, _BEGINNING = deque["KeptProducts"](), Lock()
+
+
+class _Formed:
+    """Blocks of rows, those formed marked."""
+
+    def __init__(self, n: int, m: int, blocks: int) -> None:
+        self.entries = np.empty((n, m))
+        self.known, self.locks = [False] * blocks, [Lock() for _ in range(blocks)]
+
+
 @final
 class KeptProducts(Products):
-    """Formed when they are first asked for, by blocks of rows that do not depend on who asks."""
+    """Formed when they are first asked for, by blocks of rows that do not depend on who asks.
+
+    Of the last few that were begun they are kept; of others they are formed anew.
+    """
 
     fine = kept = True
 
     def __init__(self, x: Float64[Tensor, "n d"], y: Float64[Tensor, "m d"]) -> None:
         self._left, self._right = x, (2 * y).T.contiguous()
-        self._entries = np.empty((len(x), len(y)))
         self._height = height_of(FORMED, len(y))
-        blocks = -(-len(x) // self._height)
-        self._known, self._locks = [False] * blocks, [Lock() for _ in range(blocks)]
+        self._formed: _Formed | None = None
 
     def between(self, begin: int, end: int, others: slice = ALL) -> Shaped[np.ndarray, "rows columns"]:
+        formed = self._formed or self._begin()
         for block in range(begin // self._height, -(-end // self._height)):
-            if not self._known[block]:
-                self._form(block)
-        return self._entries[begin:end, others]
+            if not formed.known[block]:
+                self._form(formed, block)
+        return formed.entries[begin:end, others]
 
-    def _form(self, block: int) -> None:
-        with self._locks[block]:
-            if not self._known[block]:
+    def _begin(self) -> _Formed:
+        with _BEGINNING:
+            if self._formed is None:
+                n, m = len(self._left), self._right.shape[1]
+                self._formed = _Formed(n, m, -(-n // self._height))
+                _BEGUN.append(self)
+                while len(_BEGUN) > LATEST:
+                    _BEGUN.popleft()._formed = None
+            return self._formed
+
+    def _form(self, formed: _Formed, block: int) -> None:
+        with formed.locks[block]:
+            if not formed.known[block]:
                 rows = slice(block * self._height, (block + 1) * self._height)
-                torch.mm(self._left[rows], self._right, out=torch.from_numpy(self._entries[rows]))
-                self._known[block] = True
+                torch.mm(self._left[rows], self._right, out=torch.from_numpy(formed.entries[rows]))
+                formed.known[block] = True
 
 
 def height_of(pairs: int, m: int) -> int:

@@ -9,6 +9,7 @@ In log-scalings :math:`u = \beta f`, :math:`v = \beta g`, with :math:`\beta = 1 
 import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import final
 
 import torch
@@ -31,15 +32,24 @@ class SoftMinima:
     """Soft minima for a problem; see `soft_minima`. Points without weight get one and take no part in the others'."""
 
     def __init__(self, problem: TransportProblem, crew: Crew, look: Callable[[], None]) -> None:
-        self._rows, self._columns = (_OneWay(each, crew, look) for each in (problem, problem.swapped()))
+        self._problem, self._crew, self._look = problem, crew, look
 
     def rows(self, v: Columns, beta: float) -> Rows:
         """The soft minimum of each row."""
-        return self._rows.minima(v, beta)
+        return self._by_rows.minima(v, beta)
 
     def columns(self, u: Rows, beta: float) -> Columns:
         """The soft minimum of each column."""
-        return self._columns.minima(u, beta)
+        return self._by_columns.minima(u, beta)
+
+    # Many need one of them alone.
+    @cached_property
+    def _by_rows(self) -> "_OneWay":
+        return _OneWay(self._problem, self._crew, self._look)
+
+    @cached_property
+    def _by_columns(self) -> "_OneWay":
+        return _OneWay(self._problem.swapped(), self._crew, self._look)
 
 
 @contextmanager

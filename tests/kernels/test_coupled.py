@@ -25,6 +25,7 @@ from kernels.experiment import Experiment
 from kernels.grids import Uniform
 from kernels.pairs import GeneratedAndData, NothingToCoupleError, Pair, TwoDraws, TwoFiles
 from kernels.particles import Sampling
+from kernels.spectra import PowerLaw
 from kernels.transport import (
     COLD,
     SOLVERS,
@@ -164,6 +165,14 @@ def test_points_are_drawn_once_and_the_coupling_found_once(monkeypatch: pytest.M
     couple(question(replace(THREE, grid=Uniform(steps=11))), unwatched)
     assert counting.calls == 4
     assert drawn == [80, 80, 80]
+
+
+def test_what_is_known_of_costs_serves_at_every_epsilon() -> None:
+    wide = Experiment(spectrum=PowerLaw(modes=20), grid=Uniform(steps=3))
+    problems = [question(wide, transport=replace(ASKED, epsilon=e)).problem(80)[1] for e in (0.1, 0.2)]
+    assert problems[0].products is not None
+    assert problems[0].products is problems[1].products
+    assert problems[0].epsilon != problems[1].epsilon
 
 
 def test_lines_and_colors_do_not_solve_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,8 +374,7 @@ def test_theory_of_the_plain_iteration_holds_for_it() -> None:
     first = f.mean() - epsilon * (np.exp((f[:, None] - costs) / epsilon).sum() / n**2 - 1)
     plan = other_plan(costs, epsilon)
     best = float((plan * costs).sum() + epsilon * (plan * np.log(plan * n**2)).sum())
-    # Columns are made exact after the rows, so the value at hand may be that of rows alone or of both.
-    assert 0 < found.first_gap <= (best - first) * (1 + 1e-6)
+    assert found.first_gap == pytest.approx(best - first, rel=1e-6)
     # The rate is that of Gaussians with these laws, from the closed form.
     law = gaussians_of(found.pair)
     assert law is not None

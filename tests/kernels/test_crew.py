@@ -1,7 +1,10 @@
 """Work on all cores: what is taken in order, what is heard, and how soon it ends."""
 
+import multiprocessing
+import os
 import threading
 import time
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -18,6 +21,8 @@ class StoppedError(Exception):
 @pytest.fixture(autouse=True)
 def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew, "cores", lambda: 4)
+    # What other tests left is not taken up.
+    monkeypatch.setattr(crew, "_IDLE", defaultdict[int, list[object]](list))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 100])
@@ -132,14 +137,61 @@ def test_what_one_crew_has_got_serves_the_next_and_no_other_at_that_time() -> No
         assert any(np.shares_memory(room, memory) for room in rooms)
 
 
-def test_after_an_interruption_nothing_is_handed_on() -> None:
-    rooms = list[np.ndarray]()
-    with pytest.raises(KeyboardInterrupt), Crew() as interrupted:
+class InterruptedError(Exception):
+    """As what hears of signals raises it, while pieces are waited for."""
+
+
+def test_threads_that_are_still_at_work_are_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms, going = list[np.ndarray](), threading.Event()
+
+    def interrupt(_begun: object) -> None:
+        raise InterruptedError
+
+    def stop(_share: float) -> None:
+        monkeypatch.setattr(crew, "wait", interrupt)
+        raise StoppedError
+
+    with pytest.raises(InterruptedError), Crew() as interrupted:
         rooms.append(interrupted.room((100,), np.dtype(np.float64)))
-        raise KeyboardInterrupt
-    with Crew() as second, Crew() as third:
-        for hands in (second, third):
-            assert not np.shares_memory(hands.room((100,), np.dtype(np.float64)), rooms[0])
+        interrupted.in_order(2, lambda piece: going.wait(10), lambda piece, part: None, stop)
+    monkeypatch.undo()
+    monkeypatch.setattr(crew, "cores", lambda: 4)
+    with Crew() as after:
+        assert not np.shares_memory(after.room((100,), np.dtype(np.float64)), rooms[0])
+        begin = time.monotonic()
+        after.each(4, lambda piece: None, unheard)
+        assert time.monotonic() - begin < 5
+    going.set()
+
+
+def test_a_crew_that_was_left_works_no_more() -> None:
+    with Crew() as hands:
+        pass
+    with pytest.raises(AttributeError):
+        hands.each(2, lambda piece: None, unheard)
+    with pytest.raises(AttributeError):
+        hands.room((2,), np.dtype(np.float64))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no copies of processes on this system")
+def test_a_copy_of_the_process_has_threads_of_its_own() -> None:
+    with Crew() as hands:
+        hands.each(4, lambda piece: None, unheard)
+    context = multiprocessing.get_context("fork")
+    ends, begin = context.Queue(), time.monotonic()
+    copy = context.Process(target=_work_in_copy, args=(ends,))
+    copy.start()
+    copy.join(20)
+    if copy.is_alive():
+        copy.kill()
+    assert copy.exitcode == 0
+    assert sorted(ends.get(timeout=1) for _ in range(4)) == [0, 1, 2, 3]
+    assert time.monotonic() - begin < 20
+
+
+def _work_in_copy(ends: "multiprocessing.Queue[int]") -> None:
+    with Crew() as hands:
+        hands.each(4, ends.put, unheard)
 
 
 @pytest.mark.parametrize("real", [np.float32, np.float64])

@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from kernels.transport import problem as problem_of
 from kernels.transport import products, transport_problem
 from kernels.transport.problem import FEW
 from kernels.transport.products import KeptProducts, PassingProducts
@@ -44,6 +45,30 @@ def test_any_rows_and_others_are_products(
         np.testing.assert_allclose(found, wanted, rtol=within, atol=within)
 
 
+def test_kept_ones_are_formed_once(clouds: tuple[torch.Tensor, torch.Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
+    formed, inner = list[int](), torch.mm
+
+    def mm(left: torch.Tensor, right: torch.Tensor, *, out: torch.Tensor) -> torch.Tensor:
+        formed.append(len(left))
+        return inner(left, right, out=out)
+
+    monkeypatch.setattr(torch, "mm", mm)
+    kept = KeptProducts(*clouds)
+    for begin, end in ((0, 3), (2, 9), (0, N), (0, N), (50, N)):
+        kept.between(begin, end)
+    assert formed == [8] * 6 + [N - 48]
+
+
+def test_those_of_the_last_few_clouds_are_kept(clouds: tuple[torch.Tensor, torch.Tensor]) -> None:
+    some = [KeptProducts(*clouds) for _ in range(products.LATEST + 1)]
+    first = [kept.between(0, N) for kept in some]
+    again = [kept.between(0, N) for kept in reversed(some[1:])]
+    assert all(np.shares_memory(a, b) for a, b in zip(reversed(first[1:]), again, strict=True))
+    anew = some[0].between(0, N)
+    assert not np.shares_memory(anew, first[0])
+    np.testing.assert_array_equal(anew, first[0])
+
+
 def test_kept_ones_do_not_depend_on_who_asks_first(clouds: tuple[torch.Tensor, torch.Tensor]) -> None:
     whole, by_row = KeptProducts(*clouds), KeptProducts(*clouds)
     rows = [by_row.between(i, i + 1) for i in reversed(range(N))]
@@ -70,5 +95,13 @@ def test_problems_of_the_same_cost_share_them(clouds: tuple[torch.Tensor, torch.
     problem = transport_problem(*clouds, 1.0)
     assert problem.at(2.0).products is problem.relative(0.1).at(0.3).products
     assert problem.at(2.0).products is not None
-    few = transport_problem(clouds[0][:, :FEW], clouds[1][:, :FEW], 1.0)
-    assert few.products is None
+
+
+def test_where_costs_are_not_made_of_products_or_they_are_too_many_none_are_kept(
+    clouds: tuple[torch.Tensor, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = clouds
+    assert transport_problem(x[:, :FEW], y[:, :FEW], 1.0).products is None
+    assert transport_problem(x, y, 1.0, power=1.0).products is None
+    monkeypatch.setattr(problem_of, "KEPT", N * M - 1)
+    assert transport_problem(x, y, 1.0).products is None
