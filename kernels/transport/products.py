@@ -1,9 +1,9 @@
 """Products of pairs of points, which squared distances of many coordinates are made of."""
 
 from abc import ABC, abstractmethod
-from collections import deque
 from threading import Lock
 from typing import final
+from weakref import ref
 
 import numpy as np
 import torch
@@ -47,8 +47,8 @@ class PassingProducts(Products):
         return (self._left[begin:end] @ self._right[:, others]).numpy()
 
 
-# Those that are kept, the last one last.
-_BEGUN, _BEGINNING = deque["KeptProducts"](), Lock()
+# Those that are kept while somebody has them, the last one last.
+_BEGUN, _BEGINNING = list["ref[KeptProducts]"](), Lock()
 
 
 class _Formed:
@@ -63,7 +63,7 @@ class _Formed:
 class KeptProducts(Products):
     """Formed when they are first asked for, by blocks of rows that do not depend on who asks.
 
-    Of the last few that were begun they are kept; of others they are formed anew.
+    The last few that were begun keep them while they are there themselves; others form them anew.
     """
 
     fine = kept = True
@@ -85,9 +85,11 @@ class KeptProducts(Products):
             if self._formed is None:
                 n, m = len(self._left), self._right.shape[1]
                 self._formed = _Formed(n, m, -(-n // self._height))
-                _BEGUN.append(self)
+                _BEGUN[:] = [*(other for other in _BEGUN if other() is not None), ref(self)]
                 while len(_BEGUN) > LATEST:
-                    _BEGUN.popleft()._formed = None
+                    oldest = _BEGUN.pop(0)()
+                    if oldest is not None:
+                        oldest._formed = None
             return self._formed
 
     def _form(self, formed: _Formed, block: int) -> None:

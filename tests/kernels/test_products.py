@@ -1,6 +1,7 @@
 """Products of pairs of points: right wherever they are asked for, formed once, and shared by problems of one cost."""
 
 from concurrent.futures import ThreadPoolExecutor
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -89,6 +90,14 @@ def test_threads_may_ask_for_the_same_ones_at_once() -> None:
 
             for begin, found in zip(begins, pool.map(ask, begins), strict=True):
                 np.testing.assert_array_equal(found, wanted[begin : begin + 60])
+
+
+def test_what_nobody_has_any_more_is_not_kept(clouds: tuple[torch.Tensor, torch.Tensor]) -> None:
+    kept = KeptProducts(*clouds)
+    entries = ref(kept.between(0, N).base)
+    assert entries() is not None
+    del kept
+    assert entries() is None
 
 
 def test_problems_of_the_same_cost_share_them(clouds: tuple[torch.Tensor, torch.Tensor]) -> None:

@@ -516,12 +516,37 @@ def test_regularizations_and_powers_that_are_none_are_refused(value: float) -> N
     )
 
 
-def test_a_fraction_of_nothing_is_refused() -> None:
-    same = transport_problem(torch.ones(2, 1), torch.ones(3, 1), 1.0)
-    assert same.fraction == math.inf
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, 1 / 3, -1e8 - 0.1])
+@pytest.mark.parametrize("d", [1, 20])
+@pytest.mark.parametrize("power", [1.0, 2.0, 3.0])
+def test_a_fraction_of_nothing_is_refused(value: float, d: int, power: float) -> None:
+    # The mean of equal numbers is another one where it is rounded.
+    x, y = (torch.full((count, d), value, dtype=torch.float64) for count in (49, 1000))
+    same = transport_problem(x, y, 1.0, power)
+    assert (same.mean_cost, same.fraction) == (0.0, math.inf)
     assert refused(lambda: same.relative(0.1)) == (
         "all points of both clouds coincide and every cost is 0; choose ε in absolute units."
     )
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_points_that_nearly_coincide_have_a_mean_cost(power: float) -> None:
+    x, y = torch.full((5, 2), 1e5, dtype=torch.float64), torch.full((4, 2), 1e5, dtype=torch.float64)
+    y[0, 0] += 1e-7
+    moved = float(y[0, 0] - x[0, 0]) ** power
+    assert transport_problem(x, y, 1.0, power).mean_cost == pytest.approx(moved / 4, rel=1e-3)
+
+
+def test_points_without_weight_have_no_part_in_the_mean_cost() -> None:
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(6, 3)), rng.normal(size=(5, 3))
+    a, b = rng.random(6), rng.random(5)
+    costs = np.square(x[:, None] - y).sum(2)
+    wanted = float((a / a.sum()) @ costs @ (b / b.sum()))
+    y, b = np.concatenate([y, [[1e9, 0.0, 0.0]]]), np.append(b, 0.0)
+    clouds_and_weights = (torch.from_numpy(x), torch.from_numpy(a), torch.from_numpy(y), torch.from_numpy(b))
+    problem = weighted_problem(*clouds_and_weights, 1.0)
+    assert problem.mean_cost == pytest.approx(wanted, rel=1e-12)
 
 
 def test_potentials_of_another_problem_are_refused() -> None:
