@@ -1,12 +1,16 @@
 """Questions about couplings, asked as the window does, and what other libraries say."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import ot
 import pytest
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from kernels.analyses import estimated
 from kernels.analyses.coupled import Coupled, Question, couple, coupled_now
+from kernels.analyses.estimated import clear
 from kernels.experiment import Experiment
 from kernels.grids import Karras, Uniform
 from kernels.pairs import Pair, Transport
@@ -36,6 +40,14 @@ def question(experiment: Experiment = THREE, seed: int = 0, transport: Transport
 
 def unwatched(share: float) -> None:
     """Nobody listens."""
+
+
+def forgetting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is kept between tests, and costs are found at fewer regularizations, to be quick."""
+    monkeypatch.setattr(estimated, "LADDER", estimated.LADDER[:7])
+    clear()
+    yield
+    clear()
 
 
 def whole(asked: Question) -> Coupled:

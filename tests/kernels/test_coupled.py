@@ -1,7 +1,7 @@
 """Couplings as they are asked for: beside solvers and another library; and what is kept."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from kernels.analyses import coupled, estimated
+from kernels.analyses import coupled
 from kernels.analyses.coupled import Coupled, Question, couple, coupled_now, earlier, gaussians_of
 from kernels.analyses.estimated import (
-    LADDER,
     clear,
     costs_now,
     estimates_now,
@@ -48,20 +47,14 @@ from tests.coupling import (
     EnoughError,
     costs_between,
     enough,
+    forgetting,
     other_plan,
     question,
     unwatched,
     whole,
 )
 
-
-@pytest.fixture(autouse=True)
-def nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """And costs are found at fewer regularizations, to be quick."""
-    monkeypatch.setattr(estimated, "LADDER", LADDER[:7])
-    clear()
-    yield
-    clear()
+nothing_is_kept = pytest.fixture(autouse=True)(forgetting)
 
 
 # --------------------------------------------------------------------------------------------------- the coupling

@@ -1,7 +1,7 @@
 """What clouds tell of the distance of laws: beside brute force, another library and closed forms."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -49,19 +49,13 @@ from tests.coupling import (
     Floats,
     costs_between,
     enough,
+    forgetting,
     other_plan,
     question,
     unwatched,
 )
 
-
-@pytest.fixture(autouse=True)
-def nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """And costs are found at fewer regularizations, to be quick."""
-    monkeypatch.setattr(estimated, "LADDER", LADDER[:7])
-    clear()
-    yield
-    clear()
+nothing_is_kept = pytest.fixture(autouse=True)(forgetting)
 
 
 # ------------------------------------------------------------------------------------------------- costs and epsilon
